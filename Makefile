@@ -1,0 +1,44 @@
+# make demo and make test need only Python, make and (for the kernel emulation tests) a C++ compiler.
+# PYTHON  the interpreter that makes .venv
+# EXTRAS  what is installed into it: cuda13,train,dicom,dev for CUDA 13
+# PY      an interpreter that has everything already; nothing is installed then
+
+PYTHON ?= python3
+EXTRAS ?= cuda12,train,dicom,dev
+PYTEST_FLAGS ?= -n 2 --dist loadfile
+
+ifeq ($(origin PY),undefined)
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+else
+export PYTHONPATH := $(CURDIR):$(CURDIR)/kernels
+endif
+
+.PHONY: demo test check bench gpu clean
+
+demo: $(INSTALLED)
+	$(PY) -m gca_dali.cli.main demo --out demo
+
+test: $(INSTALLED)
+	$(PY) -m pytest $(PYTEST_FLAGS)
+
+check: $(INSTALLED)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m pyright --pythonpath $(PY)
+
+bench: $(INSTALLED)
+	$(PY) -m gca_dali.cli.main bench
+
+gpu: $(INSTALLED)
+	REQUIRE_GPU=1 $(PY) -m pytest
+	$(PY) benchmarks/gpu.py
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist demo gca_dali.egg-info
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt uv
+	.venv/bin/uv pip install --python .venv/bin/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	touch $@
