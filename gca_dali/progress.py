@@ -1,0 +1,63 @@
+"""A progress bar that appears only where something takes longer than a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+DELAY_SECONDS = 1.0
+
+Item = TypeVar("Item")
+
+
+def track(items: Iterable[Item], num_items: int, what: str) -> Iterator[Item]:
+    """Hand on the items and show on stderr how many are done, from the first second on.
+
+    Parameters
+    ----------
+    items : iterable
+        What is worked through.
+    num_items : int
+        How many there will be.
+    what : str
+        What is done, a few words.
+
+    Yields
+    ------
+    object
+        The items, unchanged.
+    """
+    bar, task = None, None
+    start_seconds = time.monotonic()
+    try:
+        for num_done, item in enumerate(items, start=1):
+            yield item
+            if bar is None and time.monotonic() - start_seconds > DELAY_SECONDS:
+                bar = _make_bar()
+                bar.start()
+                task = bar.add_task(what, total=num_items)
+            if bar is not None and task is not None:
+                bar.update(task, completed=num_done)
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _make_bar():
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
