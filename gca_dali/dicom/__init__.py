@@ -1,0 +1,28 @@
+"""DICOM X-rays in, grey uint16 arrays over the full range out.
+
+A file enters; `read_dicom` gives [H, W] ready for the views, with a record of how stored values
+became grey levels; `probe_dicom` reads the header alone. Files of unknown origin go through
+`gca_dali.untrusted`, which runs this package in another process.
+"""
+
+from __future__ import annotations
+
+try:
+    import pydicom  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "gca_dali.dicom must have pydicom and pylibjpeg, got neither. Install gca_dali[dicom]."
+    ) from error
+
+from gca_dali.dicom.header import DicomHeader
+from gca_dali.dicom.intensity import VOI_CHOICES, DicomIntensity
+from gca_dali.dicom.read import probe_dicom, read_dicom, stored_values
+
+__all__ = [
+    "VOI_CHOICES",
+    "DicomHeader",
+    "DicomIntensity",
+    "probe_dicom",
+    "read_dicom",
+    "stored_values",
+]

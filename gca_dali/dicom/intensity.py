@@ -1,0 +1,195 @@
+"""Stored values in, one table from stored value to grey level out.
+
+A stored value has at most 16 bits, so the whole DICOM chain (modality, VOI, inversion) is worked
+out once per value, in float64, and applied to the pixels as one look-up. `gca_dali.dicom.read`
+applies it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom import Dataset
+
+from gca_dali.dicom.lut import (
+    LutError,
+    find_functional_group,
+    read_lut,
+    read_window,
+)
+
+VOI_CHOICES = ("auto", "window", "lut", "full", "percentile")
+PERCENTILES = (0.5, 99.5)
+
+_WHITE = 65535
+# A window that leaves one level to so many pixels shows nothing.
+_BLANK_SHARE = 0.98
+
+
+@dataclass(frozen=True)
+class DicomIntensity:
+    """How stored values became grey levels.
+
+    Attributes
+    ----------
+    voi : str
+        What set the contrast: "window", "lut", "full", "percentile", or "none" for colour.
+    low, high : float
+        Values after the modality step that became 0 and 65535, before inversion; for "lut" the
+        first and last value that the table tells apart. Between them the mapping is linear, but
+        for "lut" and sigmoid windows.
+    inverted : bool
+        Whether grey levels were inverted after that.
+    """
+
+    voi: str
+    low: float
+    high: float
+    inverted: bool
+
+
+def build_table(
+    dataset: Dataset, frame: int, values: np.ndarray, voi: str
+) -> tuple[np.ndarray, DicomIntensity]:
+    """Work out the grey level of every stored value of an image.
+
+    In order (DICOM PS3.4, N.2): modality table or rescale; VOI table, window, full range or
+    percentiles; inversion for MONOCHROME1 or a presentation shape INVERSE (once where both are
+    stated); pixel padding to black.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        Header of a grey image.
+    frame : int
+        Which frame `values` is, for windows that change by frame.
+    values : numpy.ndarray, uint8, uint16, int8 or int16, [H, W]
+        Stored values.
+    voi : str
+        One of ``VOI_CHOICES``. "auto" takes the VOI table, else the first window, else the full
+        range, and passes over a table or window that would leave 98 % of the pixels at one level.
+
+    Returns
+    -------
+    table : numpy.ndarray, uint16, [256] or [65536]
+        Grey level by stored value, reinterpreted as unsigned.
+    intensity : DicomIntensity
+
+    Raises
+    ------
+    LutError
+        If a table or window is broken, or the one asked for is not there.
+    """
+    unsigned = np.dtype(f"u{values.itemsize}")
+    num_levels = 1 << (8 * values.itemsize)
+    stored = np.arange(num_levels).astype(unsigned).view(values.dtype).astype(np.int64)
+    counts = np.bincount(values.view(unsigned).ravel(), minlength=num_levels)
+    padding = _find_padding(dataset, stored)
+    if counts[~padding].any():
+        counts[padding] = 0
+    physical = _apply_modality(dataset, frame, stored)
+    grey, used, low, high = _apply_voi(dataset, frame, physical, counts, voi)
+    table = np.rint(grey * _WHITE).astype(np.uint16)
+    inverted = (
+        dataset.PhotometricInterpretation == "MONOCHROME1"
+        or dataset.get("PresentationLUTShape") == "INVERSE"
+    )
+    if inverted:
+        table = _WHITE - table
+    table[padding] = 0
+    return table, DicomIntensity(used, float(low), float(high), inverted)
+
+
+def _find_padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
+    """Mark stored values that are padding (PS3.3, C.7.5.1.1.2): one value, or a range."""
+    first = dataset.get("PixelPaddingValue")
+    if first is None:
+        return np.zeros(stored.shape, bool)
+    last = dataset.get("PixelPaddingRangeLimit")
+    last = first if last is None else last
+    # Written with the other sign by many devices.
+    bits = 8 * (2 if len(stored) > 256 else 1)
+    ends = [_wrap(int(end), bits, stored.min() < 0) for end in (first, last)]
+    return (stored >= min(ends)) & (stored <= max(ends))
+
+
+def _wrap(value: int, bits: int, is_signed: bool) -> int:
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if is_signed and value >> (bits - 1) else value
+
+
+def _apply_modality(dataset: Dataset, frame: int, stored: np.ndarray) -> np.ndarray:
+    group = find_functional_group(dataset, frame, "PixelValueTransformationSequence")
+    if group.get("ModalityLUTSequence"):
+        lut = read_lut(group.ModalityLUTSequence[0], dataset, stored.min() < 0)
+        return lut.entries[lut.find(stored)].astype(np.float64)
+    slope = float(group.get("RescaleSlope") or 1)
+    intercept = float(group.get("RescaleIntercept") or 0)
+    if not np.isfinite([slope, intercept]).all():
+        raise LutError(f"a rescale of {slope} and {intercept}")
+    return stored * slope + intercept
+
+
+def _apply_voi(
+    dataset: Dataset, frame: int, physical: np.ndarray, counts: np.ndarray, voi: str
+) -> tuple[np.ndarray, str, float, float]:
+    """Give grey in 0…1 for every stored value, what was used, and its low and high end."""
+    group = find_functional_group(dataset, frame, "FrameVOILUTSequence")
+    for choice in ("lut", "window"):
+        if voi not in ("auto", choice):
+            continue
+        try:
+            apply = _apply_lut if choice == "lut" else _apply_window
+            grey, low, high = apply(group, dataset, physical)
+        except LutError:
+            if voi == choice:
+                raise
+            continue
+        if voi == choice or not _is_blank(grey, counts):
+            return grey, choice, low, high
+    order = np.argsort(physical, kind="stable")
+    ranked = physical[order][counts[order] > 0]
+    low, high = ranked[0], ranked[-1]
+    if voi == "percentile":
+        share = np.cumsum(counts[order])[counts[order] > 0] / counts.sum() * 100
+        low, high = (ranked[np.searchsorted(share, point)] for point in PERCENTILES)
+    width = max(high - low, np.finfo(np.float64).tiny)
+    grey = np.clip((physical - low) / width, 0, 1)
+    return grey, "percentile" if voi == "percentile" else "full", low, high
+
+
+def _apply_lut(
+    group: Dataset, dataset: Dataset, physical: np.ndarray
+) -> tuple[np.ndarray, float, float]:
+    if not group.get("VOILUTSequence"):
+        raise LutError("no VOI table")
+    lut = read_lut(group.VOILUTSequence[0], dataset, physical.min() < 0)
+    # Not the descriptor's depth: it often says 16 over entries of 12 bits, which would be black.
+    top = (1 << int(lut.entries.max()).bit_length()) - 1
+    grey = lut.entries[lut.find(np.rint(physical).astype(np.int64))] / max(top, 1)
+    return grey, lut.first, lut.first + len(lut.entries) - 1
+
+
+def _apply_window(
+    group: Dataset, dataset: Dataset, physical: np.ndarray
+) -> tuple[np.ndarray, float, float]:
+    """Apply a window as PS3.3, C.11.2.1.2 and C.11.2.1.3 define it."""
+    centre, width, function = read_window(group)
+    if function == "SIGMOID":
+        # Beyond ±60 the curve is flat to the last bit.
+        slope = np.clip(-4 * (physical - centre) / width, -60, 60)
+        return 1 / (1 + np.exp(slope)), centre - width / 2, centre + width / 2
+    if function == "LINEAR":
+        centre, width = centre - 0.5, width - 1
+    low, high = centre - width / 2, centre + width / 2
+    if width == 0:
+        return (physical > centre).astype(np.float64), low, high
+    return np.clip((physical - low) / width, 0, 1), low, high
+
+
+def _is_blank(grey: np.ndarray, counts: np.ndarray) -> bool:
+    """Say whether almost all pixels, unlike the stored values, come out at one level."""
+    levels = np.rint(grey * _WHITE).astype(np.int64)
+    limit = _BLANK_SHARE * counts.sum()
+    return bool(np.bincount(levels, weights=counts).max() >= limit > counts.max())
