@@ -1,0 +1,5 @@
+"""Self-supervised learning on the loader: pre-training with SimCLR, MoCo and BYOL, and probes.
+
+Enters: a loader or a checkpoint. Leaves: checkpoints and scores. Start at `pretrain.pretrain`
+and `probe.probe_checkpoint`.
+"""

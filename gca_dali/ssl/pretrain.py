@@ -1,0 +1,212 @@
+"""Pre-training: a loader and a method in, a checkpoint of the encoder out.
+
+Enters: a loader of `ViewBatch`es (one per process under `torchrun`). Leaves: `last.safetensors`,
+with the loader's state for an exact resume, and logs. Next: `probe` says what the features hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import distributed as torch_dist
+
+from gca_dali.ssl.checkpoint import read_state, write_state
+from gca_dali.ssl.interrupt import InterruptGuard
+from gca_dali.ssl.meter import CollapseWatch, Meter
+from gca_dali.ssl.run import PretrainRun
+
+if TYPE_CHECKING:
+    from gca_dali.ssl.config import PretrainConfig, ResumableLoader
+
+CHECKPOINT_NAME = "last.safetensors"
+_CHECKPOINT_EVERY_SECONDS = 120.0
+_LOG_EVERY_STEPS = 10
+
+OnStep = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What a run came to.
+
+    Attributes
+    ----------
+    checkpoint : Path
+        The last checkpoint.
+    num_epochs, num_steps : int
+        Whole epochs, and steps, done over all starts.
+    numbers : dict of float
+        Last loss, feature_std and learning_rate; images_per_second and waiting_share of this start.
+    interrupted : bool
+        True where Ctrl-C or SIGTERM ended the run early.
+    """
+
+    checkpoint: Path
+    num_epochs: int
+    num_steps: int
+    numbers: dict[str, float]
+    interrupted: bool
+
+
+def pretrain(
+    loader: ResumableLoader,
+    config: PretrainConfig,
+    out: str | Path,
+    resume: str | Path | None = None,
+    on_step: OnStep | None = None,
+) -> PretrainResult:
+    """Pre-train an encoder on the loader's pairs of views.
+
+    Parameters
+    ----------
+    loader : ResumableLoader
+        This process's share of the batches.
+    config : PretrainConfig
+        What to train.
+    out : str or Path
+        Folder for `last.safetensors` and `logs/`.
+    resume : str or Path, optional
+        Checkpoint to go on from: same data order, same views.
+    on_step : callable, optional
+        Called in the first process after every step with steps done, steps in all and the last
+        numbers.
+
+    Returns
+    -------
+    PretrainResult
+        Checkpoint and last numbers.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint to resume is of another run.
+    RuntimeError
+        If the loss is not finite, or another process of the run has died.
+    """
+    run = PretrainRun(loader, config)
+    if resume is not None:
+        run.restore(read_state(resume))
+    driver = _Driver(run, Path(out), on_step)
+    try:
+        with InterruptGuard() as guard:
+            driver.drive(guard)
+    except RuntimeError as error:
+        if _is_lost_process(error):
+            raise RuntimeError(_describe_lost_process(driver, error)) from error
+        raise
+    finally:
+        driver.close()
+    return driver.result()
+
+
+class _Driver:
+    """Steps a run to its end or to an interrupt; logs and saves on the way."""
+
+    def __init__(self, run: PretrainRun, out: Path, on_step: OnStep | None) -> None:
+        self.run, self.checkpoint = run, out / CHECKPOINT_NAME
+        self._on_step = on_step if run.fabric.is_global_zero else None
+        self._meter = Meter(run.fabric, run.batch_size)
+        self._watch = CollapseWatch(run.config.method, run.num_steps)
+        self._loggers = _open_loggers(out) if run.fabric.is_global_zero else []
+        self._numbers: dict[str, float] = {}
+        self._saved_seconds = float("-inf")
+        self._saved_at = ""
+        self._interrupted = False
+
+    def drive(self, guard: InterruptGuard) -> None:
+        """Train until the last epoch is done or the guard is asked to stop."""
+        run = self.run
+        while run.epoch < run.config.num_epochs and not self._interrupted:
+            if run.batch == 0:
+                run.loader.set_epoch(run.epoch)
+            for batch in self._meter.time_waiting(run.loader):
+                self._meter.add_step(run.train_on(batch))
+                self._after_step(guard)
+                if self._interrupted:
+                    break
+            if run.batch == run.num_batches:
+                run.close_epoch()
+            elif not self._interrupted:
+                raise RuntimeError(
+                    f"loader must yield {run.num_batches} batches an epoch, got {run.batch}. "
+                    "Resume with the rank count that the loader was built for."
+                )
+        self._save()
+
+    def close(self) -> None:
+        """Flush the logs."""
+        for logger in self._loggers:
+            logger.finalize("finished")
+
+    def result(self) -> PretrainResult:
+        """Return where the run stands."""
+        run = self.run
+        numbers = self._numbers | self._meter.totals()
+        return PretrainResult(self.checkpoint, run.epoch, run.step, numbers, self._interrupted)
+
+    def _after_step(self, guard: InterruptGuard) -> None:
+        run = self.run
+        at_end = run.batch == run.num_batches
+        if at_end or run.step % _LOG_EVERY_STEPS == 0:
+            self._log()
+        if self._on_step is not None:
+            self._on_step(run.step, run.num_steps, self._numbers)
+        self._interrupted = self._agree_to_stop(guard.requested)
+        # The first save comes at once: a folder that cannot be written is found out in time.
+        due = time.monotonic() - self._saved_seconds > _CHECKPOINT_EVERY_SECONDS
+        if due and not at_end and not self._interrupted:
+            self._save()
+
+    def _log(self) -> None:
+        run = self.run
+        self._numbers = self._meter.close_interval() | {"learning_rate": run.learning_rate}
+        for logger in self._loggers:
+            logger.log_metrics(self._numbers | {"epoch": run.epoch}, step=run.step)
+        if run.fabric.is_global_zero:
+            self._watch.look(run.step, self._numbers["feature_std"])
+
+    def _agree_to_stop(self, requested: bool) -> bool:
+        """Let all processes stop after the same step; a GPU is asked seldom, as it must be idle."""
+        fabric = self.run.fabric
+        if fabric.world_size == 1:
+            return requested
+        if fabric.device.type == "cuda" and self.run.step % _LOG_EVERY_STEPS:
+            return False
+        import torch
+
+        flag = torch.tensor(float(requested), device=fabric.device)
+        return bool(torch.as_tensor(fabric.all_reduce(flag, reduce_op="max")) > 0)
+
+    def _save(self) -> None:
+        if not self.run.fabric.is_global_zero:
+            return
+        write_state(self.checkpoint, self.run.state())
+        self._saved_seconds = time.monotonic()
+        self._saved_at = f"step {self.run.step}"
+
+
+def _open_loggers(out: Path) -> list[Any]:
+    """Open CSV and TensorBoard logs in `out`/logs/version_N, a new N at every start."""
+    from lightning.fabric.loggers import CSVLogger, TensorBoardLogger
+
+    table = CSVLogger(out, name="logs", flush_logs_every_n_steps=1)
+    return [table, TensorBoardLogger(out, name="logs", version=table.version)]
+
+
+def _is_lost_process(error: RuntimeError) -> bool:
+    if not (torch_dist.is_available() and torch_dist.is_initialized()):
+        return False
+    return isinstance(error, torch_dist.DistError) or "gloo" in str(error).lower()
+
+
+def _describe_lost_process(driver: _Driver, error: RuntimeError) -> str:
+    first_line = str(error).strip().splitlines()[0]
+    return (
+        f"all {driver.run.fabric.world_size} processes must stay alive, got a lost one at step "
+        f"{driver.run.step} ({first_line}). Start again with --resume: {driver.checkpoint} goes on "
+        "from the last save."
+    )

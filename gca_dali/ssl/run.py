@@ -1,0 +1,164 @@
+"""The parts of a pre-training run and its position, to be stepped, saved and restored.
+
+Enters: a loader, a config, and a state to resume. Leaves: steps taken, and states for
+`checkpoint`. Next: `pretrain` drives it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gca_dali.ssl.batch_norm import synchronise_batch_norm
+from gca_dali.ssl.encoders import build_encoder
+from gca_dali.ssl.methods import ContrastiveModule, build_method, first_two_views
+from gca_dali.ssl.presets import MethodPreset, find_preset
+from gca_dali.ssl.processes import launch_fabric
+
+if TYPE_CHECKING:
+    from gca_dali.batch import ViewBatch
+    from gca_dali.ssl.config import PretrainConfig, ResumableLoader
+
+CHECKPOINT_FORMAT = "gca_dali.pretrain.1"
+
+
+class PretrainRun:
+    """Network, optimiser, schedule, loader, and where they stand.
+
+    Parameters
+    ----------
+    loader : ResumableLoader
+        This process's batches.
+    config : PretrainConfig
+        What to train.
+
+    Attributes
+    ----------
+    epoch, batch : int
+        `batch` batches of epoch `epoch` are done.
+    num_batches, num_steps : int
+        Batches of an epoch, steps of the run.
+    batch_size : int
+        Images per step over all processes.
+    """
+
+    def __init__(self, loader: ResumableLoader, config: PretrainConfig) -> None:
+        self.loader, self.config = loader, config
+        self.fabric = launch_fabric(config.device, config.precision)
+        self.num_batches = len(loader)
+        if self.num_batches < 1:
+            raise ValueError(
+                f"loader must hold at least one batch, got {self.num_batches}. "
+                "Use a smaller --batch-size."
+            )
+        self.batch_size = loader.batch_size * self.fabric.world_size
+        self.num_steps = self.num_batches * config.num_epochs
+        self.epoch = self.batch = 0
+        module = self._build_module()
+        (optimizer,), (schedule,) = module.configure_optimizers()
+        self.scheduler = schedule["scheduler"]
+        self.module, self.optimizer = self.fabric.setup(module, optimizer)
+
+    @property
+    def step(self) -> int:
+        """Steps done since the start of the run."""
+        return self.epoch * self.num_batches + self.batch
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step."""
+        return float(self.scheduler.get_last_lr()[0])
+
+    def train_on(self, batch: ViewBatch) -> dict[str, Tensor]:
+        """Take one optimiser step; return "loss" and "feature_std"."""
+        outcome = self.module(*first_two_views(batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(outcome["loss"])
+        self.optimizer.step()
+        self.scheduler.step()
+        self.batch += 1
+        return outcome
+
+    def close_epoch(self) -> None:
+        """Move to the start of the next epoch."""
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loader.set_epoch(self.epoch)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the rest of the run depends on, for `checkpoint.write_state`."""
+        return {
+            "format": CHECKPOINT_FORMAT,
+            "config": asdict(self.config),
+            "batch_size": self.batch_size,
+            "num_batches": self.num_batches,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "loader": self.loader.state_dict(),
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state.
+
+        Raises
+        ------
+        ValueError
+            If it is the state of another run.
+        """
+        self._refuse_other_run(state)
+        self.epoch, self.batch = state["epoch"], state["batch"]
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.loader.load_state_dict(state["loader"])
+
+    def _refuse_other_run(self, state: dict[str, Any]) -> None:
+        if state.get("format") != CHECKPOINT_FORMAT:
+            raise ValueError(
+                f"checkpoint must be of format {CHECKPOINT_FORMAT}, got {state.get('format')!r}. "
+                "Start anew without --resume."
+            )
+        # Where it runs may change; what is computed may not.
+        free = ("device", "precision", "compile")
+        now = {k: v for k, v in asdict(self.config).items() if k not in free}
+        now |= {"batch_size": self.batch_size, "num_batches": self.num_batches}
+        then = state["config"] | {k: state[k] for k in ("batch_size", "num_batches")}
+        for name, value in now.items():
+            if value != then[name]:
+                raise ValueError(
+                    f"{name} must be {then[name]} as in the checkpoint, got {value}. "
+                    "Use the settings of the first start, or start anew without --resume."
+                )
+
+    def _build_module(self) -> ContrastiveModule:
+        preset = find_preset(self.config.method, self.config.preset)
+        torch.manual_seed(self.config.seed)
+        module = build_method(
+            build_encoder(self.config.encoder),
+            self._fit_queue(preset),
+            self.num_steps,
+            self.batch_size,
+            self._num_warmup_steps(preset),
+        )
+        if self.fabric.world_size > 1 and preset.batch_norm == "synchronised":
+            synchronise_batch_norm(module, self.fabric.device)
+        module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if self.config.compile:
+            for encoder in (module.encoder, getattr(module, "slow_encoder", None)):
+                if encoder is not None:
+                    encoder.compile()
+        return module
+
+    def _fit_queue(self, preset: MethodPreset) -> MethodPreset:
+        """Cut MoCo's queue to one epoch: a longer one would hold an image's own keys."""
+        num_images = self.num_batches * self.batch_size
+        return replace(preset, num_negatives=min(preset.num_negatives, num_images))
+
+    def _num_warmup_steps(self, preset: MethodPreset) -> int:
+        num_wanted = preset.optimizer.num_warmup_epochs * self.num_batches
+        return round(min(num_wanted, self.num_steps / 10))
