@@ -35,6 +35,7 @@ class UnreadableImageError(ValueError):
         self, path: str | Path, reason: str, remedy: str = "Copy the file again or leave it out."
     ) -> None:
         self.path = str(path)
+        self.remedy = remedy
         self.reason = " ".join(str(reason).split())
         super().__init__(f"{path} must be a readable image, got {self.reason}. {remedy}")
 

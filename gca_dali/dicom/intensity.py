@@ -25,6 +25,7 @@ PERCENTILES = (0.5, 99.5)
 _WHITE = 65535
 # A window that leaves one level to so many pixels shows nothing.
 _BLANK_SHARE = 0.98
+_BLOCK_PX = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def build_table(
     unsigned = np.dtype(f"u{values.itemsize}")
     num_levels = 1 << (8 * values.itemsize)
     stored = np.arange(num_levels).astype(unsigned).view(values.dtype).astype(np.int64)
-    counts = np.bincount(values.view(unsigned).ravel(), minlength=num_levels)
+    counts = _count_values(values.view(unsigned).ravel(), num_levels)
     padding = _find_padding(dataset, stored)
     if counts[~padding].any():
         counts[padding] = 0
@@ -99,6 +100,14 @@ def build_table(
         table = _WHITE - table
     table[padding] = 0
     return table, DicomIntensity(used, float(low), float(high), inverted)
+
+
+def _count_values(values: np.ndarray, num_levels: int) -> np.ndarray:
+    # In blocks: bincount copies its input to int64, four to eight times the image.
+    counts = np.zeros(num_levels, np.int64)
+    for start in range(0, values.size, _BLOCK_PX):
+        counts += np.bincount(values[start : start + _BLOCK_PX], minlength=num_levels)
+    return counts
 
 
 def _find_padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray:

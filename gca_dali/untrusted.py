@@ -1,0 +1,269 @@
+"""Paths of files of unknown origin in, decoded grey arrays out, whatever the files hold.
+
+Native decoders can crash or hang on broken data. Here they run in worker processes with a limit
+on memory and time; a worker that dies takes one file with it, and nothing else. The loader and
+`prepare` read DICOM this way.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import queue
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gca_dali.image import MAX_PIXELS, UnreadableImageError
+
+if TYPE_CHECKING:
+    from gca_dali.dicom import DicomIntensity
+
+# The caller's own path, so that the worker runs the same modules.
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from gca_dali.untrusted_worker import main; main(int(sys.argv[2]))"
+)
+_PIPE_BYTES = 1 << 20
+# Native decoders leak a little on each broken file.
+_MAX_FILES_PER_WORKER = 5000
+_MAX_REPLY_BYTES = 1 << 16
+
+
+class DecoderCrashError(UnreadableImageError):
+    """A file on which a decoder crashed, ran out of memory or did not end in time."""
+
+
+class DecoderPool:
+    """Processes that decode, one file each at a time; safe to use from several threads.
+
+    Parameters
+    ----------
+    num_workers : int
+        Most processes at once; each starts when it is first needed.
+    timeout_seconds : float
+        Time for one file, after which its worker is killed.
+    memory_bytes : int
+        Address space of a worker. A grey image of 200 megapixels needs about 2 GiB.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive.
+
+    Examples
+    --------
+    >>> with DecoderPool(num_workers=2) as pool:  # doctest: +SKIP
+    ...     image, intensity = pool.read("chest.dcm")
+    """
+
+    def __init__(
+        self, num_workers: int = 2, timeout_seconds: float = 60.0, memory_bytes: int = 4 << 30
+    ) -> None:
+        for name, value in (
+            ("num_workers", num_workers),
+            ("timeout_seconds", timeout_seconds),
+            ("memory_bytes", memory_bytes),
+        ):
+            if not value > 0:
+                raise ValueError(f"{name} must be positive, got {value}. Leave it at its default.")
+        self.timeout_seconds = timeout_seconds
+        self._slots: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        for _ in range(num_workers):
+            self._slots.put(_Worker(memory_bytes))
+        self._num_workers = num_workers
+
+    def read(
+        self, path: str | Path, *, frame: int = 0, voi: str = "auto"
+    ) -> tuple[np.ndarray, DicomIntensity | None]:
+        """Decode one file in a worker; see :func:`read_untrusted`."""
+        worker = self._slots.get()
+        try:
+            return worker.read(Path(path), frame, voi, time.monotonic() + self.timeout_seconds)
+        finally:
+            self._slots.put(worker)
+
+    def close(self) -> None:
+        """End all workers; the next read starts them again."""
+        workers = [self._slots.get() for _ in range(self._num_workers)]
+        for worker in workers:
+            worker.stop()
+            self._slots.put(worker)
+
+    def __enter__(self) -> DecoderPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_untrusted(
+    path: str | Path, *, frame: int = 0, voi: str = "auto"
+) -> tuple[np.ndarray, DicomIntensity | None]:
+    """Decode a JPEG, PNG, TIFF or DICOM file of unknown origin in another process.
+
+    The same values as :func:`gca_dali.image.read_image` and :func:`gca_dali.dicom.read_dicom`, from
+    a pool that all threads of this process share.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+    frame : int
+        Which frame of a DICOM file, from 0.
+    voi : str
+        What sets the contrast of a DICOM file, see :func:`gca_dali.dicom.read_dicom`.
+
+    Returns
+    -------
+    image : numpy.ndarray, uint8 or uint16, [H, W]
+    intensity : DicomIntensity or None
+        None for other formats.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such regular file.
+    ValueError
+        If `voi` or `frame` is not allowed.
+    UnreadableImageError
+        If it cannot be read.
+    DecoderCrashError
+        If its decoder crashed, or took over a minute or 4 GiB.
+    """
+    # A forked child shares its parent's pipes and must not talk on them.
+    if _shared.get("pid") != os.getpid():
+        _shared["pid"] = os.getpid()
+        _shared["pool"] = DecoderPool(num_workers=os.cpu_count() or 1)
+    return _shared["pool"].read(path, frame=frame, voi=voi)
+
+
+_shared: dict[str, Any] = {}
+
+
+@atexit.register
+def _close_shared() -> None:
+    if _shared.get("pid") == os.getpid():
+        _shared["pool"].close()
+
+
+class _Worker:
+    """One process, started when it is needed and after each death."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._num_files = 0
+
+    def read(
+        self, path: Path, frame: int, voi: str, deadline: float
+    ) -> tuple[np.ndarray, DicomIntensity | None]:
+        request = json.dumps({"path": str(path), "frame": frame, "voi": voi}).encode()
+        try:
+            reply, image = _exchange(self._start(), request, deadline)
+        except (EOFError, BrokenPipeError, TimeoutError) as error:
+            raise DecoderCrashError(path, self._explain(error)) from error
+        except BaseException:
+            # Interrupted halfway: what is left in the pipe belongs to no later file.
+            self.stop()
+            raise
+        if reply["kind"] == "unreadable":
+            raise UnreadableImageError(path, reply["reason"], reply["remedy"])
+        if reply["kind"] == "missing":
+            raise FileNotFoundError(reply["reason"])
+        if reply["kind"] == "refused":
+            raise ValueError(reply["reason"])
+        if reply["intensity"] is None:
+            return image, None
+        from gca_dali.dicom import DicomIntensity
+
+        return image, DicomIntensity(**reply["intensity"])
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            pipe.close()  # pyright: ignore[reportOptionalMemberAccess]
+        self._process = None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._num_files >= _MAX_FILES_PER_WORKER:
+            self.stop()
+        if self._process is None:
+            self._num_files = 0
+            arguments = [json.dumps(sys.path), str(self._memory_bytes)]
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _BOOT, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                bufsize=0,
+                pipesize=_PIPE_BYTES,
+            )
+        self._num_files += 1
+        return self._process
+
+    def _explain(self, error: Exception) -> str:
+        process = self._process
+        if process is None:
+            return "a decoder that did not start"
+        if isinstance(error, TimeoutError):
+            self.stop()
+            return "data on which the decoder did not end in time"
+        try:
+            code = process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            code = 0
+        self.stop()
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"data on which the decoder crashed ({name})"
+
+
+def _exchange(
+    process: subprocess.Popen[bytes], request: bytes, deadline: float
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Send a request; receive the reply and, if it announces one, the image after it."""
+    process.stdin.write(struct.pack("<L", len(request)) + request)  # pyright: ignore[reportOptionalMemberAccess]
+    pipe = process.stdout.fileno()  # pyright: ignore[reportOptionalMemberAccess]
+    head = bytearray(4)
+    _receive(pipe, memoryview(head), deadline)
+    (size,) = struct.unpack("<L", head)
+    # A worker that lost its mind must not make this process allocate.
+    if size > _MAX_REPLY_BYTES:
+        raise EOFError
+    text = bytearray(size)
+    _receive(pipe, memoryview(text), deadline)
+    reply = json.loads(text)
+    if reply["kind"] != "image":
+        return reply, np.empty((0, 0), np.uint8)
+    height, width = reply["shape"]
+    if height * width > MAX_PIXELS:
+        raise EOFError
+    image = np.empty((height, width), np.uint16 if reply["bits"] == 16 else np.uint8)
+    _receive(pipe, image.data.cast("B"), deadline)
+    return reply, image
+
+
+def _receive(pipe: int, left: memoryview, deadline: float) -> None:
+    """Fill a buffer from a pipe before the deadline."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    while left.nbytes:
+        wait = deadline - time.monotonic()
+        if wait <= 0 or not poll.poll(wait * 1000):
+            raise TimeoutError
+        num_bytes = os.readv(pipe, [left])
+        if not num_bytes:
+            raise EOFError
+        left = left[num_bytes:]
