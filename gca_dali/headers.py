@@ -2,7 +2,7 @@
 
 A path enters; a :class:`Header` (upright height and width in pixels, stored bits, format) leaves,
 or a ``ValueError`` whose text is the reason to set the file aside. Formats are told by content,
-never by extension. DICOM has its own module; the next step is :mod:`gca_dali.index`.
+never by extension. DICOM goes through :mod:`gca_dali.dicom`; next is :mod:`gca_dali.index`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gca_dali.image import MAX_PIXELS, NUM_SNIFFED_BYTES, sniff_format
+from gca_dali.image import MAX_PIXELS, NUM_SNIFFED_BYTES, UnreadableImageError, sniff_format
 
 # What tifffile logs about a damaged file is told by the reason; without a handler it would reach
 # the terminal.
@@ -74,7 +74,7 @@ def read_header(path: str | Path) -> Header:
         If the file is not an image that the loader decodes; the text is the reason.
     OSError
         If the file cannot be opened.
-    RuntimeError
+    ImportError
         If a DICOM file is met and pydicom is not installed.
     """
     state = os.stat(path)
@@ -83,8 +83,10 @@ def read_header(path: str | Path) -> Header:
     if state.st_size == 0:
         raise ValueError("empty file")
     with open(path, "rb") as file:
+        kind = sniff_format(file.read(NUM_SNIFFED_BYTES))
+        file.seek(0)
         try:
-            header = _read_by_content(file, state.st_size, Path(path).suffix.lower())
+            header = _read_by_kind(file, Path(path), kind)
         except (struct.error, EOFError):
             raise ValueError("truncated: the file ends inside its header") from None
     if header.height < 1 or header.width < 1:
@@ -96,27 +98,23 @@ def read_header(path: str | Path) -> Header:
     return header
 
 
-def _read_by_content(file: BinaryIO, num_bytes: int, extension: str) -> Header:
-    start = file.read(NUM_SNIFFED_BYTES)
-    file.seek(0)
-    kind = sniff_format(start)
+def _read_by_kind(file: BinaryIO, path: Path, kind: str) -> Header:
+    num_bytes = os.fstat(file.fileno()).st_size
+    bits = 8
     if kind == "jpeg":
         height, width = _read_jpeg(file)
-        bits = 8
     elif kind == "png":
         height, width, bits = _read_png(file, num_bytes)
     elif kind == "tiff":
         height, width, bits = _read_tiff(file, num_bytes)
     elif kind == "dicom":
-        from gca_dali.headers_dicom import read_dicom_header
-
-        height, width, bits = read_dicom_header(file, num_bytes)
-    elif extension in (".dcm", ".dicom"):
+        height, width, bits = _read_dicom(path)
+    elif path.suffix.lower() in (".dcm", ".dicom"):
         raise ValueError("DICOM without its file header (preamble and 'DICM')")
     else:
         raise ValueError(
-            f"not an image (extension {extension or 'none'}): neither JPEG, PNG, TIFF nor DICOM, "
-            f"it begins with {start[:8]!r}"
+            f"not an image (extension {path.suffix or 'none'}): neither JPEG, PNG, TIFF nor DICOM, "
+            f"it begins with {file.read(8)!r}"
         )
     return Header(height, width, bits, kind, num_bytes)
 
@@ -262,3 +260,15 @@ def _read_tiff(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
         *_upright(page.imagelength, page.imagewidth, tag.value if tag else 1),
         page.bitspersample,
     )
+
+
+def _read_dicom(path: Path) -> tuple[int, int, int]:
+    from gca_dali.dicom import probe_dicom
+
+    try:
+        header = probe_dicom(path)
+    except UnreadableImageError as error:
+        raise ValueError(error.reason) from None
+    if header.num_frames > 1:
+        raise ValueError(f"DICOM with {header.num_frames} frames; save each as a file")
+    return header.height, header.width, header.bits_stored

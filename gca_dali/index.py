@@ -204,7 +204,7 @@ def _read_or_refuse(root: Path, path: str, outside: bool) -> Header | Refused:
         return Refused(path, "no such file")
     except OSError as error:
         return Refused(path, error.strerror or str(error))
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, ImportError) as error:
         return Refused(path, str(error))
     except Exception as error:  # a parser's own fault must not stop the other files
         return Refused(path, f"damaged header ({type(error).__name__}: {error})")

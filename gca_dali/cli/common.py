@@ -1,0 +1,289 @@
+"""What all commands share: how they report, how they fail, and the options they have in common.
+
+A command is a function that returns a :class:`Report`; :func:`command` gives it ``--json`` and
+``--debug`` and turns errors into one line. Options that several commands take are dataclasses: a
+parameter of such a type becomes one option per field.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import json as json_module
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from gca_dali.manifest import Manifest
+
+_MAX_MESSAGE = 600
+# Top-level package of a missing module, and the extra that brings it.
+_EXTRAS = {
+    "cupy": "cuda12",
+    "nvidia": "cuda12",
+    "lightly": "train",
+    "lightning": "train",
+    "segmentation_models_pytorch": "train",
+    "pydicom": "dicom",
+    "pylibjpeg": "dicom",
+}
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command found.
+
+    Parameters
+    ----------
+    result : dict
+        What ``--json`` prints; NumPy numbers are allowed, NaN becomes null.
+    shown : rich renderable
+        What a person sees instead.
+    """
+
+    result: dict[str, Any]
+    shown: RenderableType
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Which rows a command works on."""
+
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="A folder, a CSV, a manifest or a store.")
+    ]
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Select rows; several conditions must all hold."),
+    ] = None
+
+    def open(self) -> Manifest:
+        """Open the manifest and select its rows.
+
+        Returns
+        -------
+        Manifest
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read or no row is left.
+        """
+        from gca_dali.manifest import Manifest
+
+        conditions = parse_where(self.where or [])
+        manifest = Manifest.open(self.manifest, progress=True)
+        return manifest.where(**conditions) if conditions else manifest
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Which views are made."""
+
+    policy: Annotated[str, typer.Option(help="Preset of ViewPolicy.")] = "gca"
+    saliency: Annotated[
+        str,
+        typer.Option(help="A folder of maps, a predictor file, centre, mean, boxes or none."),
+    ] = "centre"
+    boxes: Annotated[
+        Path | None, typer.Option(help="CSV with path,x,y,w,h for --saliency boxes.")
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0
+    size: Annotated[int, typer.Option(min=1, help="Side of a view in pixels.")] = 224
+
+    def __post_init__(self) -> None:
+        if self.saliency == "boxes" and self.boxes is None:
+            raise typer.BadParameter("--saliency boxes needs --boxes CSV.")
+
+
+@dataclass(frozen=True)
+class MachineOptions:
+    """Where the work is done, and how much at once."""
+
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where it runs.")] = "auto"
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32
+
+
+def make_app() -> typer.Typer:
+    """Make an empty application; one per command module, which names it ``app``."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def command(app: typer.Typer) -> Callable[[Callable[..., Report | None]], Callable[..., None]]:
+    """Register a function as a command that reports and fails as all commands do.
+
+    Parameters of a dataclass type become one option per field. A function that returns None
+    prints nothing.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        From :func:`make_app`.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def register(function: Callable[..., Report | None]) -> Callable[..., None]:
+        hints = get_type_hints(function, include_extras=True)
+        hints.pop("return", None)
+        groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+
+        @functools.wraps(function)
+        def run(**options: Any) -> None:
+            as_json, debug = options.pop("json"), options.pop("debug")
+            with one_line_errors(debug):
+                for name, kind in groups.items():
+                    taken = {field: options.pop(field) for field in kind.__dataclass_fields__}
+                    options[name] = kind(**taken)
+                _run_and_print(function, options, as_json)
+
+        parameters = _flatten_parameters(function, hints, groups)
+        run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {item.name: item.annotation for item in parameters}
+        del run.__wrapped__
+        return app.command()(run)
+
+    return register
+
+
+def _flatten_parameters(
+    function: Callable, hints: dict[str, Any], groups: dict[str, Any]
+) -> list[inspect.Parameter]:
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in groups:
+            field_hints = get_type_hints(groups[name], include_extras=True)
+            fields = inspect.signature(groups[name]).parameters.values()
+            parameters += [item.replace(annotation=field_hints[item.name]) for item in fields]
+        else:
+            parameters.append(parameter.replace(annotation=hints[name]))
+    for name, annotation in (("json", JsonOption), ("debug", DebugOption)):
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(name, kind, default=False, annotation=annotation))
+    return [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in parameters]
+
+
+def _run_and_print(function: Callable[..., Report | None], options: dict, as_json: bool) -> None:
+    if not as_json:
+        report = function(**options)
+        if report is not None:
+            from rich.console import Console
+
+            Console().print(report.shown)
+        return
+    # Whatever a library prints on the way must not spoil the one JSON object.
+    with contextlib.redirect_stdout(sys.stderr):
+        report = function(**options)
+    if report is not None:
+        print(json_module.dumps(_plain(report.result), allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy numbers into Python's, tuples into lists and NaN into None, all the way down."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not -float("inf") < value < float("inf"):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+@contextlib.contextmanager
+def one_line_errors(debug: bool):
+    """Turn an error into one line on stderr and exit code 1; 130 for an interrupt.
+
+    Parameters
+    ----------
+    debug : bool
+        Show the traceback as well.
+
+    Yields
+    ------
+    None
+    """
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except KeyboardInterrupt:
+        print("gca-dali: interrupted", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(f"gca-dali: {describe_error(error)}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def describe_error(error: Exception) -> str:
+    """Say in one line what went wrong.
+
+    Parameters
+    ----------
+    error : Exception
+        As it was raised.
+
+    Returns
+    -------
+    str
+        Without line breaks, at most 600 characters; names the extra that brings a missing module.
+    """
+    message = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        extra = _EXTRAS.get(error.name.split(".")[0])
+        if extra:
+            return f"{error.name} must be installed. Run pip install 'gca_dali[{extra}]'."
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        message = f"{error.filename}: {error.strerror}"
+    if not isinstance(error, (ValueError, TypeError, RuntimeError, OSError, ImportError)):
+        message = f"{type(error).__name__}: {message} (--debug shows where)"
+    if len(message) > _MAX_MESSAGE:
+        message = message[: _MAX_MESSAGE - 1] + "…"
+    return message or type(error).__name__
+
+
+def parse_where(conditions: list[str]) -> dict[str, list[str]]:
+    """Read conditions such as ``split=train``; one column may be named several times.
+
+    Parameters
+    ----------
+    conditions : list of str
+        As given on the command line.
+
+    Returns
+    -------
+    dict of str to list of str
+        Column, and the values of which one must match.
+
+    Raises
+    ------
+    typer.BadParameter
+        If one has no "=".
+    """
+    parsed: dict[str, list[str]] = {}
+    for condition in conditions:
+        name, sign, value = condition.partition("=")
+        if not sign or not name:
+            raise typer.BadParameter(
+                f"--where must be COLUMN=VALUE, got {condition}. Write for example split=train."
+            )
+        parsed.setdefault(name.strip(), []).append(value.strip())
+    return parsed
