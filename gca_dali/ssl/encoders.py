@@ -73,19 +73,9 @@ def build_encoder(config: EncoderConfig) -> nn.Module:
     -------
     torch.nn.Module
         Maps views [B, C, H, W] to pooled features [B, D]; D is `module.num_features`.
-
-    Raises
-    ------
-    RuntimeError
-        If timm is not installed.
     """
-    try:
-        import timm
-    except ModuleNotFoundError as error:
-        raise RuntimeError(
-            "timm must be installed to build an encoder, got no such package. "
-            "Install gca_dali[train]."
-        ) from error
+    import timm
+
     # A view has one known size; ResNets take any, a ViT's position table does not.
     size = {"img_size": config.view_size_px} if config.name.startswith("vit") else {}
     return timm.create_model(
