@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from gca_dali.dicom.header import HEADER_TAGS, DicomHeader, make_header
@@ -85,8 +86,8 @@ def open_dicom(path: str | Path, *, with_patient: bool = False) -> Iterator[Open
     with open(path, "rb") as raw:
         try:
             stream = _inflate(raw, name)
-            tags = [*HEADER_TAGS, "PatientID"] if with_patient else HEADER_TAGS
-            dataset = dcmread(stream, stop_before_pixels=True, specific_tags=list(tags))
+            tags = [*HEADER_TAGS, Tag("PatientID")] if with_patient else HEADER_TAGS
+            dataset = dcmread(stream, stop_before_pixels=True, specific_tags=tags)
             file = _locate_pixels(stream, dataset, name)
         except UnreadableImageError:
             raise

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pydicom import Dataset
+from pydicom.tag import Tag
 
 from gca_dali.image import UnreadableImageError, check_num_pixels
 
 # Nothing else is parsed, so no name, date or identifier is ever in memory.
-HEADER_TAGS = [
+_KEYWORDS = (
     "Modality",
     "BodyPartExamined",
     "ViewPosition",
@@ -49,7 +50,8 @@ HEADER_TAGS = [
     "RedPaletteColorLookupTableData",
     "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData",
-]
+)
+HEADER_TAGS = [Tag(keyword) for keyword in _KEYWORDS]
 
 
 @dataclass(frozen=True)

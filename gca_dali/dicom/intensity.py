@@ -1,8 +1,8 @@
-"""Stored values in, one table from stored value to grey level out.
+"""Stored values in, grey levels over the full range of uint16 out.
 
 A stored value has at most 16 bits, so the whole DICOM chain (modality, VOI, inversion) is worked
 out once per value, in float64, and applied to the pixels as one look-up. `gca_dali.dicom.read`
-applies it.
+hands the image on.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class DicomIntensity:
     inverted: bool
 
 
-def build_table(
+def apply_intensity(
     dataset: Dataset, frame: int, values: np.ndarray, voi: str
 ) -> tuple[np.ndarray, DicomIntensity]:
-    """Work out the grey level of every stored value of an image.
+    """Turn stored values into grey levels.
 
     In order (DICOM PS3.4, N.2): modality table or rescale; VOI table, window, full range or
     percentiles; inversion for MONOCHROME1 or a presentation shape INVERSE (once where both are
@@ -73,8 +73,7 @@ def build_table(
 
     Returns
     -------
-    table : numpy.ndarray, uint16, [256] or [65536]
-        Grey level by stored value, reinterpreted as unsigned.
+    image : numpy.ndarray, uint16, [H, W]
     intensity : DicomIntensity
 
     Raises
@@ -82,11 +81,11 @@ def build_table(
     LutError
         If a table or window is broken, or the one asked for is not there.
     """
-    unsigned = np.dtype(f"u{values.itemsize}")
-    num_levels = 1 << (8 * values.itemsize)
-    stored = np.arange(num_levels).astype(unsigned).view(values.dtype).astype(np.int64)
-    counts = _count_values(values.view(unsigned).ravel(), num_levels)
-    padding = _find_padding(dataset, stored)
+    smallest = min(0, int(values.min()))
+    positions = values if smallest == 0 else values.astype(np.int32) - smallest
+    stored = np.arange(smallest, int(values.max()) + 1)
+    counts = _count_values(positions.ravel(), len(stored))
+    padding = _find_padding(dataset, stored, values.dtype)
     if counts[~padding].any():
         counts[padding] = 0
     physical = _apply_modality(dataset, frame, stored)
@@ -99,7 +98,7 @@ def build_table(
     if inverted:
         table = _WHITE - table
     table[padding] = 0
-    return table, DicomIntensity(used, float(low), float(high), inverted)
+    return table[positions], DicomIntensity(used, float(low), float(high), inverted)
 
 
 def _count_values(values: np.ndarray, num_levels: int) -> np.ndarray:
@@ -110,28 +109,21 @@ def _count_values(values: np.ndarray, num_levels: int) -> np.ndarray:
     return counts
 
 
-def _find_padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
+def _find_padding(dataset: Dataset, stored: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Mark stored values that are padding (PS3.3, C.7.5.1.1.2): one value, or a range."""
     first = dataset.get("PixelPaddingValue")
     if first is None:
         return np.zeros(stored.shape, bool)
     last = dataset.get("PixelPaddingRangeLimit")
-    last = first if last is None else last
-    # Written with the other sign by many devices.
-    bits = 8 * (2 if len(stored) > 256 else 1)
-    ends = [_wrap(int(end), bits, stored.min() < 0) for end in (first, last)]
-    return (stored >= min(ends)) & (stored <= max(ends))
-
-
-def _wrap(value: int, bits: int, is_signed: bool) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if is_signed and value >> (bits - 1) else value
+    # Many devices write the values with the other sign.
+    ends = np.array([first, first if last is None else last]).astype(np.int64).astype(dtype)
+    return (stored >= ends.min()) & (stored <= ends.max())
 
 
 def _apply_modality(dataset: Dataset, frame: int, stored: np.ndarray) -> np.ndarray:
     group = find_functional_group(dataset, frame, "PixelValueTransformationSequence")
     if group.get("ModalityLUTSequence"):
-        lut = read_lut(group.ModalityLUTSequence[0], dataset, stored.min() < 0)
+        lut = read_lut(group.ModalityLUTSequence[0], dataset, int(stored.max()))
         return lut.entries[lut.find(stored)].astype(np.float64)
     slope = float(group.get("RescaleSlope") or 1)
     intercept = float(group.get("RescaleIntercept") or 0)
@@ -173,7 +165,7 @@ def _apply_lut(
 ) -> tuple[np.ndarray, float, float]:
     if not group.get("VOILUTSequence"):
         raise LutError("no VOI table")
-    lut = read_lut(group.VOILUTSequence[0], dataset, physical.min() < 0)
+    lut = read_lut(group.VOILUTSequence[0], dataset, int(physical.max()))
     # Not the descriptor's depth: it often says 16 over entries of 12 bits, which would be black.
     top = (1 << int(lut.entries.max()).bit_length()) - 1
     grey = lut.entries[lut.find(np.rint(physical).astype(np.int64))] / max(top, 1)

@@ -40,7 +40,7 @@ class Lut:
         return np.clip(inputs - self.first, 0, len(self.entries) - 1)
 
 
-def read_lut(item: Dataset, dataset: Dataset, is_signed: bool) -> Lut:
+def read_lut(item: Dataset, dataset: Dataset, largest_input: int) -> Lut:
     """Read one item of a modality or VOI LUT sequence.
 
     Parameters
@@ -49,8 +49,9 @@ def read_lut(item: Dataset, dataset: Dataset, is_signed: bool) -> Lut:
         Holds LUT Descriptor and LUT Data.
     dataset : pydicom.Dataset
         The header around it, for the byte order.
-    is_signed : bool
-        Whether inputs may be negative; some devices write the first input unsigned all the same.
+    largest_input : int
+        Largest value that goes in. A table that begins beyond it begins below zero: some devices
+        write a negative first input as if it were unsigned.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def read_lut(item: Dataset, dataset: Dataset, is_signed: bool) -> Lut:
         raise LutError("a lookup table without its descriptor or data")
     num_entries = int(descriptor[0]) or 1 << 16
     first = int(descriptor[1])
-    if is_signed and first > 32767:
+    if first > max(32767, largest_input):
         first -= 1 << 16
     if isinstance(data, bytes):
         syntax = UID(dataset.file_meta.TransferSyntaxUID)

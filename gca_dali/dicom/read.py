@@ -13,7 +13,7 @@ from pydicom.pixels.processing import apply_color_lut
 
 from gca_dali.dicom.file import OpenDicom, open_dicom
 from gca_dali.dicom.header import DicomHeader
-from gca_dali.dicom.intensity import VOI_CHOICES, DicomIntensity, build_table
+from gca_dali.dicom.intensity import VOI_CHOICES, DicomIntensity, apply_intensity
 from gca_dali.dicom.lut import LutError
 from gca_dali.dicom.pixels import decode_frame
 from gca_dali.image import UnreadableImageError
@@ -69,8 +69,7 @@ def read_dicom(
         values, photometric = _decode(file, frame)
         try:
             if file.header.num_samples == 1 and photometric.startswith("MONOCHROME"):
-                table, intensity = build_table(file.dataset, frame, values, voi)
-                return table[values.view(f"u{values.itemsize}")], intensity
+                return apply_intensity(file.dataset, frame, values, voi)
             return _grey_from_colour(file, values, photometric)
         except LutError as error:
             raise UnreadableImageError(path, str(error), "Read it with voi='auto'.") from error
