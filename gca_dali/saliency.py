@@ -1,0 +1,167 @@
+"""Sample index → saliency map, from a table.
+
+Enters: a source of maps (`SaliencySource`). Leaves: `SaliencyTable`, quantised maps of one size
+addressed by sample index. Next: `windows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gca_dali.manifest import Manifest
+
+MAP_SHAPE = (64, 64)
+# A quarter of each side: about two thirds of the mass lie within half of each side.
+CENTRE_SIGMA = 0.25
+
+SaliencySource = str | Path | np.ndarray | Callable[[Path], np.ndarray] | None
+
+
+@dataclass(frozen=True)
+class SaliencyTable:
+    """Maps of all samples.
+
+    Attributes
+    ----------
+    maps : numpy.ndarray, uint8, [M, h, w]
+        Each scaled to a maximum of 255; a map of zeros weighs nothing.
+    row : numpy.ndarray, int64, [N]
+        The map of each sample.
+    """
+
+    maps: np.ndarray
+    row: np.ndarray
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """Return the maps of some samples, uint8, [B, h, w]."""
+        return self.maps[self.row[index]]
+
+
+def load_saliency(source: SaliencySource, manifest: Manifest) -> SaliencyTable:
+    """Build the table of a manifest.
+
+    Parameters
+    ----------
+    source : None, str, pathlib.Path, numpy.ndarray or callable
+        None (no saliency); "centre" (a Gaussian prior); a folder of maps; "mean:FOLDER" (the mean
+        of the maps of a folder, for all images); float or uint8 [N, h, w]; or a callable that is
+        given the absolute path of an image and returns its map.
+    manifest : Manifest
+
+    Returns
+    -------
+    SaliencyTable
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    ValueError
+        If an image has no map, or a map holds NaN, infinities or negative values, or has no two
+        dimensions.
+    """
+    same_for_all = np.zeros(len(manifest), np.int64)
+    if source is None:
+        return SaliencyTable(np.zeros((1, *MAP_SHAPE), np.uint8), same_for_all)
+    if isinstance(source, str) and source == "centre":
+        return SaliencyTable(quantise_maps([centre_map()]), same_for_all)
+    if isinstance(source, str) and source == "mean":
+        raise ValueError(
+            "saliency 'mean' must say which maps it is the mean of, got none. "
+            "Use 'mean:FOLDER' with a folder of maps."
+        )
+    if isinstance(source, str) and source.startswith("mean:"):
+        maps = maps_of_folder(Path(source.removeprefix("mean:")), manifest)
+        return SaliencyTable(mean_map(maps)[None], same_for_all)
+    if isinstance(source, np.ndarray):
+        maps = maps_of_array(source, manifest)
+    elif callable(source):
+        pairs = zip(manifest.files, manifest.path, strict=True)
+        maps = quantise_maps(check_map(source(Path(file)), str(path)) for file, path in pairs)
+    elif isinstance(source, (str, Path)):
+        maps = maps_of_folder(Path(source), manifest)
+    else:
+        raise TypeError(
+            "saliency must be None, 'centre', a folder of maps, 'mean:FOLDER', an array or a "
+            f"callable, got {type(source).__name__}."
+        )
+    return SaliencyTable(maps, np.arange(len(manifest)))
+
+
+def maps_of_array(maps: np.ndarray, manifest: Manifest) -> np.ndarray:
+    """Return quantised maps of an array with one map per row of the manifest."""
+    if maps.ndim != 3 or len(maps) != len(manifest):
+        raise ValueError(
+            f"saliency must have the shape [{len(manifest)}, h, w], got {list(maps.shape)}. "
+            "Give one map per row of the manifest."
+        )
+    return quantise_maps(check_map(m, f"saliency[{i}]") for i, m in enumerate(maps))
+
+
+def maps_of_folder(folder: Path, manifest: Manifest) -> np.ndarray:
+    """Return quantised maps of a folder, matched to the manifest's paths."""
+    from gca_dali.gaze.map_folder import MapFolder
+
+    maps = MapFolder.open(folder)
+    missing = [path for path in manifest.path.tolist() if path not in maps]
+    if missing:
+        raise ValueError(
+            f"saliency must have a map for each image, got none for {len(missing)} of "
+            f"{len(manifest)}, the first of them {missing[0]}, in {folder}. Make them with "
+            "'gca-dali gaze maps' or select the rows that have one."
+        )
+    return quantise_maps(check_map(maps.load(path), path) for path in manifest.path.tolist())
+
+
+def check_map(saliency: np.ndarray, name: str) -> np.ndarray:
+    """Return a map as float32, [h, w]; raise ValueError if it is none."""
+    saliency = np.asarray(saliency, np.float32)
+    if saliency.ndim != 2 or saliency.size == 0:
+        raise ValueError(
+            f"the saliency map of {name} must have the shape [h, w], got {list(saliency.shape)}."
+        )
+    if not np.isfinite(saliency).all() or saliency.min() < 0:
+        raise ValueError(
+            f"the saliency map of {name} must be finite and not negative, got values from "
+            f"{saliency.min()} to {saliency.max()}. Clip or remake it."
+        )
+    return saliency
+
+
+def quantise_maps(maps) -> np.ndarray:
+    """Return maps of any size as uint8, [M, 64, 64], each scaled to a maximum of 255."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    quantised = []
+    for saliency in maps:
+        if saliency.shape != MAP_SHAPE:
+            shrunk = interpolate(
+                torch.from_numpy(np.ascontiguousarray(saliency))[None, None],
+                MAP_SHAPE,
+                mode="bilinear",
+                antialias=True,
+            )
+            saliency = shrunk[0, 0].numpy()
+        greatest = float(saliency.max())
+        scale = 255.0 / greatest if greatest > 0 else 0.0
+        quantised.append(np.floor(saliency.astype(np.float64) * scale + 0.5).astype(np.uint8))
+    return np.stack(quantised)
+
+
+def centre_map(shape: tuple[int, int] = MAP_SHAPE) -> np.ndarray:
+    """Return the centre prior, float32, [h, w]: a Gaussian of a quarter of each side."""
+    y, x = (((np.arange(n) + 0.5) / n - 0.5) / CENTRE_SIGMA for n in shape)
+    return np.exp(-0.5 * (y[:, None] ** 2 + x[None, :] ** 2)).astype(np.float32)
+
+
+def mean_map(maps: np.ndarray) -> np.ndarray:
+    """Return the mean of quantised maps, each weighing the same in sum, as uint8, [h, w]."""
+    sums = np.maximum(maps.sum(axis=(1, 2), keepdims=True, dtype=np.float64), 1.0)
+    return quantise_maps([(maps / sums).mean(axis=0).astype(np.float32)])[0]
