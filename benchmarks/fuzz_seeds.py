@@ -32,7 +32,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-ENCODERS: dict[UID, Callable[[np.ndarray, int], bytes | bytearray]] = {
+_ENCODERS: dict[UID, Callable[[np.ndarray, int], bytes | bytearray]] = {
     JPEGBaseline8Bit: lambda pixels, bits: imagecodecs.jpeg8_encode(pixels, level=95),
     JPEGExtended12Bit: lambda pixels, bits: imagecodecs.jpeg8_encode(
         pixels, level=95, bitspersample=bits
@@ -46,6 +46,28 @@ ENCODERS: dict[UID, Callable[[np.ndarray, int], bytes | bytearray]] = {
     ),
     HTJ2KLossless: lambda pixels, bits: imagecodecs.htj2k_encode(pixels, reversible=True),
 }
+
+
+CODECS = tuple(_ENCODERS)
+
+
+def encode_frame(syntax: UID, pixels: np.ndarray, bits: int) -> bytes:
+    """Compress one frame.
+
+    Parameters
+    ----------
+    syntax : pydicom.uid.UID
+        One of ``CODECS``.
+    pixels : numpy.ndarray, uint8 or uint16, [H, W] or [H, W, 3]
+        Stored values.
+    bits : int
+        Bits of a value, for codecs that carry them.
+
+    Returns
+    -------
+    bytes
+    """
+    return bytes(_ENCODERS[syntax](pixels, bits))
 
 
 def make_dicom(
@@ -63,7 +85,7 @@ def make_dicom(
     pixels : numpy.ndarray, uint8, int8, uint16 or int16, [H, W], [H, W, 3] or [frames, H, W]
         Stored values.
     syntax : pydicom.uid.UID
-        Transfer syntax: uncompressed, deflated, RLE or one of ``ENCODERS``.
+        Transfer syntax: uncompressed, deflated, RLE or one of ``CODECS``.
     bits_stored : int, optional
         Bits of a value; those of the dtype where none are given.
     num_frames : int
@@ -100,8 +122,8 @@ def make_dicom(
             setattr(dataset, keyword, value)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
-    if syntax in ENCODERS:
-        encoded = [bytes(ENCODERS[syntax](frame, dataset.BitsStored)) for frame in frames]
+    if syntax in CODECS:
+        encoded = [encode_frame(syntax, frame, dataset.BitsStored) for frame in frames]
         dataset.PixelData = encapsulate(encoded)
         dataset["PixelData"].is_undefined_length = True
     elif syntax == RLELossless:
@@ -124,7 +146,7 @@ def make_lut(first: int, entries: np.ndarray, bits: int = 16) -> Dataset:
     Parameters
     ----------
     first : int
-        Input of the first entry, not negative.
+        Input of the first entry.
     entries : numpy.ndarray, uint16, [N]
         Outputs.
     bits : int
@@ -213,7 +235,7 @@ def _make_dicom_codings(grey8: np.ndarray, grey12: np.ndarray) -> dict[str, byte
         f"dicom-{name}": make_dicom(grey12, syntax=syntax, bits_stored=12)
         for name, syntax in plain.items()
     }
-    for syntax in ENCODERS:
+    for syntax in CODECS:
         deep = syntax != JPEGBaseline8Bit
         pixels, bits = (grey12, 12) if deep else (grey8, 8)
         files[f"dicom-{syntax.keyword}"] = make_dicom(pixels, syntax=syntax, bits_stored=bits)

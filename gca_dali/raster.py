@@ -7,6 +7,7 @@ sniffs the format and turns whatever a decoder raises into one named refusal.
 from __future__ import annotations
 
 import io
+import logging
 import struct
 from typing import BinaryIO
 
@@ -18,6 +19,9 @@ from PIL.Image import Exif
 from PIL.ImageFile import ImageFile
 
 from gca_dali.image import UnreadableImageError, check_num_pixels
+
+# A refusal says what is wrong; without a handler tifffile would also write it to the terminal.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _ORIENTATION_TAG = 0x0112
 _BITS_TAG = 258

@@ -26,6 +26,7 @@ _WHITE = 65535
 # A window that leaves one level to so many pixels shows nothing.
 _BLANK_SHARE = 0.98
 _BLOCK_PX = 1 << 20
+_MAX_RESCALE = 1e12
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,9 @@ def _apply_modality(dataset: Dataset, frame: int, stored: np.ndarray) -> np.ndar
         return lut.entries[lut.find(stored)].astype(np.float64)
     slope = float(group.get("RescaleSlope") or 1)
     intercept = float(group.get("RescaleIntercept") or 0)
-    if not np.isfinite([slope, intercept]).all():
-        raise LutError(f"a rescale of {slope} and {intercept}")
+    # Far beyond what a detector gives; larger numbers would overflow further on.
+    if not max(abs(slope), abs(intercept)) < _MAX_RESCALE:
+        raise LutError(f"a rescale by {slope} and {intercept}")
     return stored * slope + intercept
 
 

@@ -73,7 +73,8 @@ def read_lut(item: Dataset, dataset: Dataset, largest_input: int) -> Lut:
         syntax = UID(dataset.file_meta.TransferSyntaxUID)
         wide = "<u2" if syntax.is_little_endian else ">u2"
         # Entries of 8 bits may be packed two to a word.
-        entries = np.frombuffer(data, "u1" if len(data) < 2 * num_entries else wide)
+        is_packed = num_entries <= len(data) < 2 * num_entries
+        entries = np.frombuffer(data, "u1" if is_packed else wide)
     else:
         entries = np.atleast_1d(np.asarray(data, np.int64)) & 0xFFFF
     if len(entries) < num_entries:

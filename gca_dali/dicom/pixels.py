@@ -22,9 +22,6 @@ from gca_dali.dicom.codestream import read_frame_shape
 from gca_dali.dicom.file import OpenDicom
 from gca_dali.image import UnreadableImageError
 
-# pydicom extends the sign of these by what their codestream says.
-_SIGN_AWARE = (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes)
-
 
 def decode_frame(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
     """Decode one frame.
@@ -54,24 +51,27 @@ def decode_frame(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
     syntax = UID(header.transfer_syntax)
     options = as_pixel_options(file.dataset)
     options.update(transfer_syntax_uid=syntax, pixel_keyword="PixelData", pixel_vr=file.pixel_vr)
-    is_right_aligned = syntax.is_encapsulated and syntax != RLELossless
+    # Values of these codecs begin at bit 0 and, being lossy, may pass Bits Stored a little.
+    is_codec = syntax.is_encapsulated and syntax != RLELossless
     plugin = ""
-    if is_right_aligned:
+    if is_codec:
         precision = _check_codestream(file, frame)
         # libjpeg-turbo is fast and withstands broken data; it has no 12 bits and no lossless.
         plugin = "pillow" if syntax == JPEGBaseline8Bit else "pylibjpeg"
-        if precision <= 8 and syntax not in _SIGN_AWARE:
+        if precision <= 8 and syntax not in (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes):
             options["bits_allocated"] = 8
-    if syntax not in _SIGN_AWARE:
-        options["correct_unused_bits"] = False
+    if syntax not in JPEG2000TransferSyntaxes:
+        options.update(correct_unused_bits=False, apply_jls_sign_correction=False)
     file.stream.seek(file.pixel_offset)
     values, properties = get_decoder(syntax).as_array(
         file.stream, index=frame, raw=True, decoding_plugin=plugin, **options
     )
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    if syntax not in _SIGN_AWARE:
-        high_bit = None if is_right_aligned else file.dataset.get("HighBit")
+    if not is_codec:
+        high_bit = file.dataset.get("HighBit")
         values = _extract_bits(values, header.bits_stored, high_bit, header.is_signed)
+    elif header.is_signed and syntax not in JPEG2000TransferSyntaxes:
+        values = _extract_bits(values, min(header.bits_stored, 8 * values.itemsize), None, True)
     return values, str(properties["photometric_interpretation"])
 
 

@@ -168,5 +168,5 @@ def _grey_from_colour(
         raise UnreadableImageError(
             file.path, f"photometric interpretation {photometric!r}", "Convert it to MONOCHROME2."
         )
-    scaled = (grey.astype(np.uint32) * 65535 + top // 2) // top
+    scaled = (np.minimum(grey, top).astype(np.uint32) * 65535 + top // 2) // top
     return scaled.astype(np.uint16), DicomIntensity("none", 0.0, float(top), False)
