@@ -24,11 +24,11 @@ def integral_at(integral: np.ndarray, y: int, x: int) -> int:
     column = min(x // UNITS_PER_CELL, integral.shape[1] - 2)
     below, right = y - row * UNITS_PER_CELL, x - column * UNITS_PER_CELL
     above, left = UNITS_PER_CELL - below, UNITS_PER_CELL - right
-    corner = integral[row : row + 2, column : column + 2].astype(object)
-    return int(
-        (corner[0, 0] * left + corner[0, 1] * right) * above
-        + (corner[1, 0] * left + corner[1, 1] * right) * below
-    )
+    (near_near, near_far), (far_near, far_far) = integral[
+        row : row + 2, column : column + 2
+    ].tolist()
+    upper, lower = near_near * left + near_far * right, far_near * left + far_far * right
+    return upper * above + lower * below
 
 
 def mass_upright(integral: np.ndarray, y0: int, x0: int, y1: int, x1: int) -> int:

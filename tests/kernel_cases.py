@@ -1,0 +1,243 @@
+"""Cases that every implementation of a kernel is compared on.
+
+Leaves: named cases, one dataclass of `kernel_inputs` per kernel, over odd shapes, degenerate maps
+and extreme images; each knows what the reference answers. Used by `kernel_parity` (Numba) and by
+the CUDA tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache, wraps
+from typing import TypeVar
+
+import numpy as np
+from gca_dali_kernels.law import CutoutLaw, WindowLaw
+from gca_dali_kernels.look import ViewLook
+from kernel_inputs import (
+    CutoutCase,
+    MapCase,
+    ViewCase,
+    WindowCase,
+    make_image,
+    make_map,
+    make_maps,
+)
+
+Case = TypeVar("Case")
+
+
+def as_cached_tuple(cases: Callable[[], Iterator[Case]]) -> Callable[[], tuple[Case, ...]]:
+    """Run a generator of cases once: what the reference answers is kept with each case."""
+
+    @lru_cache(maxsize=1)
+    @wraps(cases)
+    def cached() -> tuple[Case, ...]:
+        return tuple(cases())
+
+    return cached
+
+
+LAWS = {
+    "size_first": WindowLaw(),
+    "size_first_weight_0": WindowLaw(weight=0, tau=0.8),
+    "size_first_weight_2_free": WindowLaw(weight=2, tau=0.0),
+    "size_first_small": WindowLaw(size_range=(0.02, 0.1), num_candidates=4),
+    "size_first_all": WindowLaw(tau=1.0, num_candidates=8),
+    "uniform": WindowLaw(tau=0.0, weight=0, size_range=(0.08, 1.0)),
+    "zoom": WindowLaw(size="zoom", size_range=(1.0, 2.0), tau=0.9),
+    "fixed_zoom": WindowLaw(size="zoom", size_range=(1.2, 1.2), tau=0.0, weight=0),
+    "rejection": WindowLaw(law="rejection", tau=0.8, weight=0, size_range=(0.08, 1.0)),
+    "rejection_weight_1": WindowLaw(law="rejection", tau=0.5, size="zoom", size_range=(1.0, 2.0)),
+    "rejection_weight_2": WindowLaw(law="rejection", tau=0.0, weight=2, num_candidates=200),
+    "contrastive_crop": WindowLaw(law="contrastive_crop", tau=0.0, weight=0),
+    "turned": WindowLaw(rotation=1.0, rotation_degrees=45.0, tau=0.8),
+    "turned_sometimes": WindowLaw(rotation=0.5, rotation_degrees=180.0, tau=0.5, weight=2),
+}
+
+# Heights and widths in pixels: single pixels, strips, primes, the usual.
+SHAPES = ((1, 1), (1, 9), (20_000, 10), (10, 20_000), (480, 640), (641, 479), (7, 5), (224, 224))
+
+
+@as_cached_tuple
+def map_cases() -> Iterator[MapCase]:
+    """Yield the cases of `integrate_maps`."""
+    for height, width in ((1, 1), (1, 7), (7, 1), (3, 3), (13, 11), (64, 64), (37, 61)):
+        yield MapCase(f"kinds_{height}x{width}", make_maps((height, width)))
+    # 256 × 256 cells of 255 are the greatest sum that the contract allows.
+    yield MapCase("one_greatest", make_map("full", (256, 256))[None])
+    random = np.stack([make_map("noise", (64, 64), seed) for seed in range(17)])
+    yield MapCase("many_64x64", random)
+
+
+@as_cached_tuple
+def window_cases() -> Iterator[WindowCase]:
+    """Yield the cases of `sample_windows`: every law on every kind of map and image shape."""
+    key = (0x0123456789ABCDEF, 3)
+    for name, law in LAWS.items():
+        for grid in ((7, 6), (4, 5)):
+            maps = make_maps(grid)
+            index = np.arange(len(maps), dtype=np.int64) * 1000 + 17
+            shapes = np.array([SHAPES[i % len(SHAPES)] for i in range(len(maps))], np.int32)
+            yield WindowCase(f"{name}_{grid[0]}x{grid[1]}", maps, index, shapes, key, law)
+    law = LAWS["size_first"]
+    for grid in ((1, 1), (1, 7), (7, 1), (2, 3)):
+        maps = make_maps(grid)
+        shapes = np.array([SHAPES[(i + 4) % len(SHAPES)] for i in range(len(maps))], np.int32)
+        index = np.arange(len(maps), dtype=np.int64)
+        case = WindowCase(f"tiny_map_{grid[0]}x{grid[1]}", maps, index, shapes, key, law)
+        yield case
+        yield replace(case, name=f"{case.name}_turned", law=LAWS["turned"])
+    one = np.zeros(1, np.int64)
+    square = np.array([[1024, 1024]], np.int32)
+    half = replace(law, tau=0.5)
+    yield WindowCase("single", make_map("blobs", (64, 64))[None], one, square, (0, 0), half, 1)
+    grows = replace(law, size_range=(0.3, 0.6))
+    two = make_map("opposite_corners", (11, 13))[None]
+    yield WindowCase("grows_11x13", two, one, square, (1, 1), grows, 1)
+    greatest = (2**64 - 1, 2**32 - 1)
+    last = np.array([2**32 - 1], np.int64)
+    full = make_map("full", (256, 256))[None]
+    # A low tau: on 264,000 places the reference would search for minutes.
+    for name in ("size_first", "turned", "rejection_weight_2"):
+        easy = replace(LAWS[name], tau=0.1)
+        yield WindowCase(f"greatest_{name}", full, last, square, greatest, easy, 3)
+    blobs = np.stack([make_map("blobs", (64, 64), seed) for seed in range(5)])
+    index = np.array([9, 2, 2**31 + 5, 0, 7], np.int64)
+    shapes = np.array([(640, 640), (2000, 1500), (997, 1009), (31, 64), (224, 224)], np.int32)
+    for name in ("size_first", "turned", "rejection", "contrastive_crop"):
+        easy = replace(LAWS[name], tau=min(LAWS[name].tau, 0.5))
+        yield WindowCase(f"usual_{name}", blobs, index, shapes, (7, 11), easy, 4)
+
+
+CUTOUT_LAWS = {
+    "never": CutoutLaw(probability=0.0),
+    "usual": CutoutLaw(probability=1.0),
+    "half": CutoutLaw(probability=0.5),
+    "strict": CutoutLaw(probability=1.0, max_loss=0.0, num_redraws=5),
+    "free": CutoutLaw(probability=1.0, max_loss=1.0, side_range=(0.0, 1.0)),
+}
+
+
+@as_cached_tuple
+def cutout_cases() -> Iterator[CutoutCase]:
+    """Yield the cases of `sample_cutouts`: every law of it on upright and turned windows."""
+    chosen = {
+        "size_first_7x6",
+        "turned_7x6",
+        "turned_sometimes_4x5",
+        "uniform_7x6",
+        "tiny_map_1x1_turned",
+        "usual_turned",
+        "greatest_turned",
+        "single",
+    }
+    for window in window_cases():
+        if window.name in chosen:
+            for name, law in CUTOUT_LAWS.items():
+                yield CutoutCase(f"{name}_{window.name}", window, law)
+
+
+PLAIN = ViewLook()
+LOOKS = {
+    "jitter": ViewLook(jitter=1.0, brightness=(0.6, 1.4), contrast=(0.6, 1.4)),
+    "gamma": ViewLook(gamma_probability=1.0, gamma=(0.6, 1.6)),
+    "blur": ViewLook(blur=1.0, blur_sigma_px=(0.1, 2.0)),
+    "solarize": ViewLook(solarize=1.0),
+    "noise": ViewLook(noise=1.0, noise_sigma=(0.01, 0.1)),
+    "soft_mask": ViewLook(mask="soft", mask_probability=1.0),
+    "hard_mask": ViewLook(mask="hard", mask_probability=1.0),
+    "normalise": ViewLook(mean=0.45, deviation=0.22),
+}
+EVERY_OTHER = ViewLook(
+    jitter=0.5,
+    brightness=(0.8, 1.2),
+    contrast=(0.2, 1.8),
+    blur=0.5,
+    noise=0.5,
+    noise_sigma=(0.02, 0.05),
+    mask="soft",
+    mask_probability=0.5,
+    mean=0.5,
+    deviation=0.25,
+)
+UPRIGHT_LAW = WindowLaw(tau=0.0, size_range=(0.1, 0.5))
+TURNED_LAW = WindowLaw(tau=0.0, size_range=(0.2, 0.8), rotation=1.0, rotation_degrees=45.0)
+WHOLE_LAW = WindowLaw(size="zoom", size_range=(1.0, 1.0), tau=0.0, weight=0)
+
+
+def view_maps(count: int, grid: tuple[int, int] = (13, 11)) -> np.ndarray:
+    """Return maps for `count` images: blobs of different seeds."""
+    return np.stack([make_map("blobs", grid, seed) for seed in range(count)])
+
+
+@as_cached_tuple
+def view_cases() -> Iterator[ViewCase]:
+    """Yield the cases of `render_views` that read the image itself: no halved level."""
+    small = [make_image(shape, "uint8") for shape in ((37, 41), (29, 31), (40, 23))]
+    for size in ((1, 1), (7, 13), (32, 32), (33, 17)):
+        name = f"size_{size[0]}x{size[1]}"
+        yield ViewCase(name, small, view_maps(3), UPRIGHT_LAW, (PLAIN, PLAIN), size)
+        tiny = [make_image(shape, "uint8") for shape in ((1, 1), (1, 9), (9, 1), (2, 3))]
+        yield ViewCase(f"tiny_{name}", tiny, view_maps(4), UPRIGHT_LAW, (PLAIN,), size)
+        yield ViewCase(f"tiny_turned_{name}", tiny, view_maps(4), TURNED_LAW, (PLAIN,), size)
+    for dtype in ("uint8", "uint16", "float32"):
+        images = [make_image((47, 43), dtype, seed) for seed in range(2)]
+        for law_name, law in (("upright", UPRIGHT_LAW), ("turned", TURNED_LAW)):
+            name = f"{dtype}_{law_name}"
+            yield ViewCase(name, images, view_maps(2), law, (PLAIN, PLAIN), (24, 20))
+    for name, look in LOOKS.items():
+        case = ViewCase(
+            f"look_{name}",
+            small,
+            view_maps(3),
+            UPRIGHT_LAW,
+            (look, look),
+            (24, 28),
+            tolerance="gamma" if name == "gamma" else "pixels",
+            threshold=name in ("solarize", "hard_mask"),
+        )
+        yield case
+        if name.endswith("mask"):
+            yield replace(case, name=f"{case.name}_turned", law=TURNED_LAW)
+    cutout_law = CutoutLaw(probability=1.0, max_loss=0.5)
+    for law_name, law in (("upright", UPRIGHT_LAW), ("turned", TURNED_LAW)):
+        yield ViewCase(
+            f"everything_{law_name}",
+            small,
+            view_maps(3),
+            law,
+            (EVERY_OTHER,) * 4,
+            (24, 28),
+            cutout_law,
+        )
+    wide_blur = ViewLook(blur=1.0, blur_sigma_px=(3.0, 6.0))
+    yield ViewCase("blur_wider_than_view", small, view_maps(3), WHOLE_LAW, (wide_blur,), (5, 9))
+
+
+@as_cached_tuple
+def pyramid_cases() -> Iterator[ViewCase]:
+    """Yield the cases whose views may be read from a halved image, within `pyramid`."""
+    shapes = ((20_000, 10), (10, 20_000), (301, 407), (512, 512), (1009, 613))
+    for dtype in ("uint8", "uint16"):
+        images = [make_image(shape, dtype) for shape in shapes]
+        yield ViewCase(
+            f"pyramid_{dtype}",
+            images,
+            view_maps(len(shapes)),
+            WindowLaw(tau=0.0, size_range=(0.5, 1.0)),
+            (PLAIN, PLAIN),
+            (64, 48),
+            tolerance="pyramid",
+        )
+    images = [make_image(shape, "uint8") for shape in ((160, 200), (151, 127))]
+    yield ViewCase(
+        "pyramid_turned",
+        images,
+        view_maps(2),
+        WindowLaw(tau=0.0, size_range=(0.6, 1.0), rotation=1.0, rotation_degrees=30.0),
+        (PLAIN,),
+        (24, 28),
+        tolerance="pyramid",
+    )
