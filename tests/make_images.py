@@ -1,14 +1,20 @@
-"""Tiny image files of every kind, for tests: a ramp of 40 x 60 pixels unless said otherwise."""
+"""Tiny image files of every kind, and folders, tables and manifests of them, for tests.
+
+Images show a ramp of 40 x 60 pixels unless said otherwise.
+"""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import tifffile
 from PIL import Image
+
+from gca_dali.manifest import Manifest
 
 HEIGHT, WIDTH = 40, 60
 ORIENTATION_TAG = 274
@@ -146,3 +152,30 @@ def make_refused() -> dict[str, tuple[bytes, str]]:
         "pages.tif": (encode_tiff(np.stack([grey] * 3), photometric="minisblack"), "3 pages"),
         "white.tif": (encode_tiff(deep, photometric="miniswhite"), "MINISWHITE"),
     }
+
+
+def put_images(root: Path, *paths: str) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(encode(np.zeros((3, 5), np.uint8), "PNG"))
+    return root
+
+
+def put_csv(folder: Path, text: str, name: str = "table.csv") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def make_rows(**changes) -> Manifest:
+    """Make a manifest of two rows without files."""
+    columns = {
+        "root": Path("/xrays"),
+        "path": ["a.png", "b.png"],
+        "height": [1, 2],
+        "width": [3, 4],
+        "bits": [8, 16],
+        "format": ["png", "png"],
+    }
+    return Manifest(**(columns | changes))
