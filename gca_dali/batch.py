@@ -5,7 +5,7 @@ Enters: the outputs of the pipeline. Leaves: torch tensors on the loader's devic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +38,16 @@ class ViewBatch:
     windows: torch.Tensor
     retained: torch.Tensor
     grown: torch.Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> ViewBatch:
+        """Return the batch on another device."""
+        moved = {
+            f.name: getattr(self, f.name).to(device, non_blocking=non_blocking)
+            for f in fields(self)
+            if f.name != "views"
+        }
+        views = tuple(view.to(device, non_blocking=non_blocking) for view in self.views)
+        return ViewBatch(views=views, **moved)
 
     def __len__(self) -> int:
         """Return the number of images B."""

@@ -30,6 +30,38 @@ def decode_grey(encoded: Any, deep: bool, device: str) -> Any:
     return fn.decoders.image(encoded, device=device, output_type=types.GRAY, dtype=dtype)
 
 
+def find_fault(file: str, deep: bool) -> str | None:
+    """Return why a file cannot be decoded, or None if it can; decodes it once, alone.
+
+    Parameters
+    ----------
+    file : str
+        Absolute path.
+    deep : bool
+        As in `decode_grey`.
+    """
+    import nvidia.dali.fn as fn
+    from nvidia.dali import pipeline_def
+
+    from gca_dali.image import UnreadableImageError, read_image
+
+    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
+    def define() -> Any:
+        return decode_grey(fn.io.file.read(np.frombuffer(file.encode(), np.uint8)), deep, "cpu")
+
+    try:
+        define().run()
+    except RuntimeError as error:
+        try:
+            read_image(file)
+        except (UnreadableImageError, OSError, ValueError) as explained:
+            return str(explained)
+        # DALI ends with two lines of its own; the decoder's word stands before them.
+        lines = [line for line in str(error).splitlines() if line and "no longer valid" not in line]
+        return lines[-1]
+    return None
+
+
 def value_ranges(images: list[np.ndarray], bits: np.ndarray) -> np.ndarray:
     """Return the values that become black and white, float32, [B, 2].
 

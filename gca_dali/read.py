@@ -6,6 +6,7 @@ per sample. Next: `decode`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from gca_dali.order import replacement
 
 if TYPE_CHECKING:
+    from gca_dali.manifest import Manifest
     from gca_dali.quarantine import Quarantine
 
 
@@ -22,16 +24,16 @@ class BatchSource:
 
     Parameters
     ----------
-    files : list of str
-        Absolute paths, one per row of the manifest.
+    manifest : Manifest
     quarantine : Quarantine
-        Samples that are replaced.
+        Samples that are replaced; files that are missing or have changed are added.
     seed : int
         Key of the replacements.
     """
 
-    def __init__(self, files: list[str], quarantine: Quarantine, seed: int) -> None:
-        self.files = [np.frombuffer(file.encode(), np.uint8) for file in files]
+    def __init__(self, manifest: Manifest, quarantine: Quarantine, seed: int) -> None:
+        self.files = manifest.files
+        self.num_bytes = manifest.num_bytes
         self.quarantine = quarantine
         self.seed = seed
         self.batches: Iterator[np.ndarray] = iter(())
@@ -47,17 +49,37 @@ class BatchSource:
 
     def __call__(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Return encoded paths and keys (index, epoch), int64, [B, 2], of the next batch."""
-        index = np.array([self.readable(i) for i in next(self.batches).tolist()], np.int64)
+        index = self.readable(next(self.batches))
         keys = np.stack([index, np.full_like(index, self.epoch)], axis=1)
-        return [self.files[i] for i in index], keys
+        return [np.frombuffer(self.files[i].encode(), np.uint8) for i in index], keys
 
-    def readable(self, index: int) -> int:
+    def readable(self, batch: np.ndarray) -> np.ndarray:
+        """Return the batch with each sample that cannot be read replaced by one that can."""
+        return np.array([self.readable_one(index) for index in batch.tolist()], np.int64)
+
+    def readable_one(self, index: int) -> int:
         """Return `index`, or the first readable one of its replacements."""
         candidate, attempt = index, 0
-        while candidate in self.quarantine:
+        while candidate in self.quarantine or self.has_changed(candidate):
             candidate = replacement(index, attempt, len(self.files), self.seed)
             attempt += 1
         return candidate
+
+    def has_changed(self, index: int) -> bool:
+        """Set a file aside that is missing, or is no longer as long as when it was indexed.
+
+        A decoder fills a shortened JPEG with grey and reports no error.
+        """
+        expected = int(self.num_bytes[index])
+        try:
+            size = os.stat(self.files[index]).st_size
+        except OSError as error:
+            self.quarantine.add(index, f"it cannot be opened: {error.strerror}")
+            return True
+        if expected and size != expected:
+            self.quarantine.add(index, f"it has {size} bytes, {expected} when it was indexed")
+            return True
+        return False
 
 
 def read_files(paths: Any) -> Any:

@@ -1,0 +1,80 @@
+"""A loader as other libraries expect it; each adapter is a few lines around the same batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning import LightningDataModule
+
+    from gca_dali.batch import ViewBatch
+    from gca_dali.loader import GCALoader
+
+
+class Adapter:
+    """A re-iterable that changes the form of each batch; `len` is that of the loader."""
+
+    def __init__(self, loader: GCALoader, convert: Callable[[ViewBatch], Any]) -> None:
+        self.loader, self.convert = loader, convert
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Start an epoch of the loader."""
+        return map(self.convert, self.loader)
+
+
+def dali(loader: GCALoader) -> Adapter:
+    """Yield what `DALIGenericIterator` yields: a list of one dict of tensors.
+
+    Its keys are view_0, view_1, …, label, index, windows, retained and grown.
+
+    Examples
+    --------
+    >>> for data in dali(loader):  # doctest: +SKIP
+    ...     loss = model(data[0]["view_0"], data[0]["view_1"])
+    """
+
+    def convert(batch: ViewBatch) -> list[dict[str, Any]]:
+        views = {f"view_{v}": view for v, view in enumerate(batch.views)}
+        others = ("label", "index", "windows", "retained", "grown")
+        return [views | {name: getattr(batch, name) for name in others}]
+
+    return Adapter(loader, convert)
+
+
+def lightly(loader: GCALoader) -> Adapter:
+    """Yield ((view 0, view 1, …), labels, paths), as lightly's data sets do when collated."""
+    paths = loader.manifest.path
+
+    def convert(batch: ViewBatch) -> tuple[tuple, Any, list[str]]:
+        return batch.views, batch.label, paths[batch.index.cpu().numpy()].tolist()
+
+    return Adapter(loader, convert)
+
+
+def solo_learn(loader: GCALoader) -> Adapter:
+    """Yield [indices, [view 0, view 1, …], labels], the batch of solo-learn's pre-training."""
+    return Adapter(loader, lambda batch: [batch.index, list(batch.views), batch.label])
+
+
+def lightning(loader: GCALoader) -> LightningDataModule:
+    """Return a data module whose training batches are `ViewBatch`es and whose state is the loader's."""
+    from lightning import LightningDataModule
+
+    class GCADataModule(LightningDataModule):
+        """The loader as a data module; it shuffles and shards by itself."""
+
+        def train_dataloader(self) -> GCALoader:
+            return loader
+
+        def state_dict(self) -> dict[str, Any]:
+            return loader.state_dict()
+
+        def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+            loader.load_state_dict(state_dict)
+
+    return GCADataModule()

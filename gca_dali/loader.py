@@ -1,0 +1,265 @@
+"""`GCALoader`: the iterator that training loops use.
+
+Enters: a manifest, a policy, a saliency source. Leaves: `ViewBatch`es, epoch after epoch, from a
+position that can be saved. The work is in `pipeline`; here is what goes on around it: epochs,
+early exits, resumes, and files that turn bad on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gca_dali.checks import check_at_least, check_choice
+from gca_dali.decode import find_fault
+from gca_dali.deliver import deliver
+from gca_dali.device import choose_device
+from gca_dali.order import Order
+from gca_dali.pipeline import ViewMaker, build_pipeline
+from gca_dali.policy import ViewPolicy
+from gca_dali.quarantine import Quarantine, UnreadableFileError
+from gca_dali.read import BatchSource
+from gca_dali.saliency import SaliencySource, load_saliency
+from gca_dali_kernels.cpu.parallel import num_cores
+
+if TYPE_CHECKING:
+    import torch
+    from nvidia.dali import Pipeline
+
+    from gca_dali.batch import ViewBatch
+    from gca_dali.manifest import Manifest
+
+STATE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class LoaderConfig:
+    """How batches are made; the keyword arguments of `GCALoader`.
+
+    Attributes
+    ----------
+    batch_size : int
+        Images per batch of this rank.
+    num_views : int
+    device : str
+        "auto", "cpu" or "cuda".
+    seed : int
+        64-bit key of all random numbers.
+    rank, world_size : int
+        This process among all that share an epoch.
+    drop_last : bool
+        Leave out the last, incomplete batch.
+    shuffle : bool
+        A new order in each epoch.
+    num_threads : int
+        0 means one per core.
+    on_error : str
+        "quarantine" (a file that turns bad is replaced and named) or "raise".
+    """
+
+    batch_size: int = 64
+    num_views: int = 2
+    device: str = "auto"
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
+    drop_last: bool = True
+    shuffle: bool = True
+    num_threads: int = 0
+    on_error: str = "quarantine"
+
+    def __post_init__(self) -> None:
+        """Refuse what `Order` does not look at."""
+        check_at_least("num_views", self.num_views, 1)
+        check_at_least("num_threads", self.num_threads, 0)
+        check_choice("on_error", self.on_error, ("quarantine", "raise"))
+
+
+class GCALoader:
+    """Batches of gaze-conditioned views of a manifest's images.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    policy : ViewPolicy, optional
+        `ViewPolicy.gca()` by default.
+    saliency : None, str, pathlib.Path, numpy.ndarray or callable
+        See `gca_dali.saliency.load_saliency`.
+    **options
+        Fields of `LoaderConfig`.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, or the policy needs saliency and there is none.
+
+    Examples
+    --------
+    >>> loader = GCALoader(manifest, saliency="centre", batch_size=32)  # doctest: +SKIP
+    >>> next(iter(loader)).views[0].shape  # doctest: +SKIP
+    torch.Size([32, 1, 224, 224])
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        policy: ViewPolicy | None = None,
+        saliency: SaliencySource = None,
+        **options: Any,
+    ) -> None:
+        import torch
+
+        self.manifest = manifest
+        self.policy = policy if policy is not None else ViewPolicy.gca()
+        self.config = config = LoaderConfig(**options)
+        if saliency is None and self.policy.reads_saliency:
+            raise ValueError(
+                "saliency must be given for a policy that looks at it, got None. Pass a folder of "
+                "maps, a predictor or 'centre', or use ViewPolicy.random()."
+            )
+        self.device = choose_device(config.device)
+        self.order = Order(
+            num_samples=len(manifest),
+            batch_size=config.batch_size,
+            seed=config.seed,
+            rank=config.rank,
+            world_size=config.world_size,
+            shuffle=config.shuffle,
+            drop_last=config.drop_last,
+        )
+        self.quarantine = Quarantine(manifest, config.on_error)
+        self.table = load_saliency(saliency, manifest)
+        self.labels: torch.Tensor = torch.from_numpy(manifest.label.copy())
+        self.source = BatchSource(manifest, self.quarantine, config.seed)
+        self.epoch = 0  # that the next batch belongs to
+        self.position = 0  # samples of it that all ranks together have consumed
+        self._resumed = False
+        self._iterations = 0
+
+    def __len__(self) -> int:
+        """Return the number of batches in a whole epoch."""
+        return self.order.num_batches()
+
+    def __iter__(self) -> Iterator[ViewBatch]:
+        """Start an epoch; after `load_state_dict`, go on with the one that was interrupted.
+
+        An iterator that was left early ends when the next one starts.
+        """
+        if self.position and not self._resumed:
+            self.epoch, self.position = self.epoch + 1, 0
+        self._iterations += 1
+        self._resumed = False
+        return self._iterate(self._iterations)
+
+    def _iterate(self, iteration: int) -> Iterator[ViewBatch]:
+        self._start()
+        while iteration == self._iterations:
+            try:
+                outputs = self._pipeline.run()
+            except StopIteration:
+                self._pipeline.reset()
+                self.epoch, self.position = self.epoch + 1, 0
+                return
+            except UnreadableFileError:
+                del self._pipeline
+                raise
+            except RuntimeError as error:
+                self._set_aside(error)
+                continue
+            self.position += self.order.global_batch_size
+            yield deliver(outputs, self.labels, self.policy)
+
+    @cached_property
+    def _pipeline(self) -> Pipeline:
+        """The DALI pipeline, built at the first batch."""
+        threads = self.config.num_threads or num_cores()
+        maker = ViewMaker(
+            policy=self.policy,
+            table=self.table,
+            bits=self.manifest.bits,
+            seed=self.config.seed,
+            num_views=self.config.num_views,
+            num_threads=threads,
+        )
+        return build_pipeline(
+            self.source,
+            maker,
+            deep=self._deep,
+            batch_size=self.config.batch_size,
+            num_threads=threads,
+        )
+
+    @property
+    def _deep(self) -> bool:
+        return bool((self.manifest.bits > 8).any())
+
+    def _start(self) -> None:
+        """Serve the rest of the epoch; batches that were prefetched for another are dropped."""
+        if "_pipeline" in self.__dict__:
+            self.source.stop()
+            self._drain()
+        self.source.start(self.order.batches(self.epoch, self.position), self.epoch)
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._pipeline.run()
+            except StopIteration:
+                self._pipeline.reset()
+                return
+            except RuntimeError:
+                # What failed is no longer wanted; a failed pipeline is not to be used again.
+                del self._pipeline
+                return
+
+    def _set_aside(self, error: RuntimeError) -> None:
+        """Find what made a batch fail, set it aside, and start again at the same position."""
+        del self._pipeline
+        batch = next(self.order.batches(self.epoch, self.position))
+        faults = 0
+        for index in self.source.readable(batch).tolist():
+            reason = find_fault(self.manifest.files[index], self._deep)
+            if reason is not None:
+                self.quarantine.add(index, reason)
+                faults += 1
+        if faults == 0:
+            raise error
+        self.source.start(self.order.batches(self.epoch, self.position), self.epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make `epoch` the one that starts next; a resumed epoch keeps its position."""
+        check_at_least("epoch", epoch, 0)
+        if not (self._resumed and epoch == self.epoch):
+            self.epoch, self.position = epoch, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position after the last batch that was handed out, for any rank count."""
+        return {
+            "version": STATE_VERSION,
+            "manifest": self.manifest.fingerprint,
+            "seed": self.config.seed,
+            "epoch": self.epoch,
+            "position": self.position,
+            "quarantine": {str(i): reason for i, reason in self.quarantine.reasons.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken: the rest of the epoch is the same, to the bit on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If the state is of another manifest, seed or version.
+        """
+        mine = self.state_dict()
+        for name in ("version", "manifest", "seed"):
+            if state.get(name) != mine[name]:
+                raise ValueError(
+                    f"{name} must be that of the loader, {mine[name]}, got {state.get(name)}. "
+                    "Resume with the data and seed that the state was saved with."
+                )
+        self.epoch, self.position = int(state["epoch"]), int(state["position"])
+        self.quarantine.reasons = {int(i): reason for i, reason in state["quarantine"].items()}
+        self._resumed = True
