@@ -73,7 +73,7 @@ for _name, (_module, _help) in COMMANDS.items():
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="gca-dali", standalone_mode=False)
     except typer.Abort:
         code = 130
     except Exception as error:
