@@ -218,6 +218,11 @@ def one_line_errors(debug: bool):
     Yields
     ------
     None
+
+    Raises
+    ------
+    typer.Exit
+        With the exit code.
     """
     try:
         yield
