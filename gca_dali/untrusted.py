@@ -169,7 +169,8 @@ class _Worker:
         request = json.dumps({"path": str(path), "frame": frame, "voi": voi}).encode()
         try:
             reply, image = _exchange(self._start(), request, deadline)
-        except (EOFError, BrokenPipeError, TimeoutError) as error:
+        # ValueError and KeyError: a reply that is not one.
+        except (EOFError, BrokenPipeError, TimeoutError, ValueError, KeyError) as error:
             raise DecoderCrashError(path, self._explain(error)) from error
         except BaseException:
             # Interrupted halfway: what is left in the pipe belongs to no later file.
@@ -197,7 +198,8 @@ class _Worker:
         self._process = None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        if self._num_files >= _MAX_FILES_PER_WORKER:
+        has_died = self._process is not None and self._process.poll() is not None
+        if has_died or self._num_files >= _MAX_FILES_PER_WORKER:
             self.stop()
         if self._process is None:
             self._num_files = 0

@@ -18,13 +18,13 @@ from typing import BinaryIO
 from pydicom import Dataset, dcmread
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from gca_dali.dicom.header import HEADER_TAGS, DicomHeader, make_header
 from gca_dali.image import UnreadableImageError
 
 _PREAMBLE_BYTES = 132
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _EXPLICIT = b"1.2.840.10008.1.2.1\0\0\0"
 _MAX_INFLATED_BYTES = 1 << 30
 _PIXEL_DATA = (0x7FE0, 0x0010)
@@ -88,6 +88,8 @@ def open_dicom(path: str | Path, *, with_patient: bool = False) -> Iterator[Open
             stream = _inflate(raw, name)
             tags = [*HEADER_TAGS, Tag("PatientID")] if with_patient else HEADER_TAGS
             dataset = dcmread(stream, stop_before_pixels=True, specific_tags=tags)
+            if stream is not raw:
+                dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
             file = _locate_pixels(stream, dataset, name)
         except UnreadableImageError:
             raise
