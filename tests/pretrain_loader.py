@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,9 @@ class PatternLoader:
         self.images, self.labels = make_patterns(num_images)
         self.batch_size, self.view_px, self.seed = batch_size, view_px, seed
         self.rank, self.world_size, self.num_views = rank, world_size, num_views
+        self.config = SimpleNamespace(batch_size=batch_size)
         self.epoch = self.num_done = 0
+        self.on_batch: Callable[[int], None] = lambda number: None
         self._resumed = False
 
     def __len__(self) -> int:
@@ -58,6 +61,7 @@ class PatternLoader:
         for number in range(self.num_done, len(self)):
             step = order[number * num_global : (number + 1) * num_global]
             self.num_done = number + 1
+            self.on_batch(self.epoch * len(self) + number)
             yield self._make_batch(step[self.rank :: self.world_size])
         self.epoch, self.num_done = self.epoch + 1, 0
 

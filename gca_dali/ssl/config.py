@@ -16,12 +16,19 @@ if TYPE_CHECKING:
     from gca_dali.batch import ViewBatch
 
 
+class HasBatchSize(Protocol):
+    """Settings of a loader that name the images per batch of this process."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+
 class ResumableLoader(Protocol):
     """What pre-training asks of a loader; `gca_dali.GCALoader` has it."""
 
     @property
-    def batch_size(self) -> int:
-        """Images per batch of this process."""
+    def config(self) -> HasBatchSize:
+        """Settings of the loader."""
         ...
 
     def __len__(self) -> int: ...

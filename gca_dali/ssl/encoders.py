@@ -7,10 +7,12 @@ Enters: a name, channels and the size of a view. Leaves: a module [B, C, H, W] â
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from gca_dali.policy import ViewPolicy
 
 TIMM_NAME_OF = {
     "resnet18": "resnet18",
@@ -33,11 +35,20 @@ class EncoderConfig:
         Channels of a view: 1 (grey) or 3.
     view_size_px : int
         Height and width of a view; a multiple of 16 for "vit_small", at least 32 for all.
+    mean, deviation : float
+        Of the normalisation that the views had.
     """
 
     name: str = "resnet18"
     num_channels: int = 1
     view_size_px: int = 224
+    mean: float = 0.5
+    deviation: float = 0.25
+
+    @classmethod
+    def for_policy(cls, name: str, policy: ViewPolicy) -> EncoderConfig:
+        """Return the config of an encoder that takes the views of a policy."""
+        return cls(name, policy.channels, policy.size, policy.mean, policy.deviation)
 
     def __post_init__(self) -> None:
         """Refuse names, channels and sizes that no encoder takes."""
@@ -77,7 +88,9 @@ def build_encoder(config: EncoderConfig) -> nn.Module:
     import timm
 
     # A view has one known size; ResNets take any, a ViT's position table does not.
-    size = {"img_size": config.view_size_px} if config.name.startswith("vit") else {}
+    size: dict[str, Any] = (
+        {"img_size": config.view_size_px} if config.name.startswith("vit") else {}
+    )
     return timm.create_model(
         TIMM_NAME_OF[config.name], in_chans=config.num_channels, num_classes=0, **size
     )

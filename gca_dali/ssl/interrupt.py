@@ -36,6 +36,11 @@ class InterruptGuard:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def ignore_termination(self) -> None:
+        """Ignore SIGTERM from now on: this process ends by itself, after it has said why."""
+        self._previous.pop(signal.SIGTERM, None)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.requested:
             raise KeyboardInterrupt

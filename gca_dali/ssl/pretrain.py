@@ -91,15 +91,17 @@ def pretrain(
     if resume is not None:
         run.restore(read_state(resume))
     driver = _Driver(run, Path(out), on_step)
-    try:
-        with InterruptGuard() as guard:
+    with InterruptGuard() as guard:
+        try:
             driver.drive(guard)
-    except RuntimeError as error:
-        if _is_lost_process(error):
+        except RuntimeError as error:
+            if not _is_lost_process(error):
+                raise
+            # torchrun terminates the others at once, mostly before they have said a word.
+            guard.ignore_termination()
             raise RuntimeError(_describe_lost_process(driver, error)) from error
-        raise
-    finally:
-        driver.close()
+        finally:
+            driver.close()
     return driver.result()
 
 
@@ -191,7 +193,8 @@ class _Driver:
 
 def _open_loggers(out: Path) -> list[Any]:
     """Open CSV and TensorBoard logs in `out`/logs/version_N, a new N at every start."""
-    from lightning.fabric.loggers import CSVLogger, TensorBoardLogger
+    from lightning.fabric.loggers.csv_logs import CSVLogger
+    from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
     table = CSVLogger(out, name="logs", flush_logs_every_n_steps=1)
     return [table, TensorBoardLogger(out, name="logs", version=table.version)]

@@ -100,8 +100,9 @@ def launch_fabric(device: str, precision: str) -> Fabric:
     """
     import torch
     from lightning.fabric import Fabric
-    from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
-    from lightning.fabric.strategies import DDPStrategy
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning.fabric.strategies.ddp import DDPStrategy
 
     if precision not in PRECISIONS:
         listed = ", ".join(PRECISIONS)

@@ -54,7 +54,7 @@ class PretrainRun:
                 f"loader must hold at least one batch, got {self.num_batches}. "
                 "Use a smaller --batch-size."
             )
-        self.batch_size = loader.batch_size * self.fabric.world_size
+        self.batch_size = loader.config.batch_size * self.fabric.world_size
         self.num_steps = self.num_batches * config.num_epochs
         self.epoch = self.batch = 0
         module = self._build_module()

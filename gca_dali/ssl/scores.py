@@ -7,6 +7,7 @@ paired difference of two networks. Patients are drawn, not images: two knees are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Predictions:
             )
 
 
-def score(predictions: Predictions, seed: int = 0) -> dict[str, float | list[float]]:
+def score(predictions: Predictions, seed: int = 0) -> dict[str, Any]:
     """Score predictions.
 
     Parameters
@@ -60,16 +61,14 @@ def score(predictions: Predictions, seed: int = 0) -> dict[str, float | list[flo
         the rest; kappa with quadratic weights; and for each NAME its 95 % interval NAME_ci95.
     """
     resampled = _resample(predictions, seed)
-    scores: dict[str, float | list[float]] = {}
+    scores: dict[str, Any] = {}
     for name, value in _measure(predictions, np.ones((1, len(predictions.label)))).items():
         scores[name] = float(value[0])
         scores[f"{name}_ci95"] = _interval(resampled[name])
     return scores
 
 
-def compare(
-    first: Predictions, second: Predictions, seed: int = 0
-) -> dict[str, dict[str, float | list[float]]]:
+def compare(first: Predictions, second: Predictions, seed: int = 0) -> dict[str, dict[str, Any]]:
     """Compare two networks on the same test images by a paired bootstrap.
 
     Parameters

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gca_dali.ssl.methods import ContrastiveModule, build_method, first_two_views
+from gca_dali.ssl.presets import METHODS, find_preset
+from pretrain_loader import PatternLoader
+
+
+class TinyEncoder(nn.Module):
+    """One convolution: enough for what is tested here, in milliseconds."""
+
+    num_features = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+        )
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        return self.layers(views).flatten(1)
+
+
+def _build(method: str, preset: str = "small", num_steps: int = 20) -> ContrastiveModule:
+    torch.manual_seed(0)
+    return build_method(TinyEncoder(), find_preset(method, preset), num_steps, batch_size=16)
+
+
+def _views() -> tuple[torch.Tensor, torch.Tensor]:
+    return first_two_views(next(iter(PatternLoader(num_images=16))))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("preset", ["small", "published"])
+def test_gradients_reach_the_fast_parts_and_only_those(method: str, preset: str) -> None:
+    module = _build(method, preset)
+    outcome = module(*_views())
+    outcome["loss"].backward()
+    for name, parameter in module.named_parameters():
+        assert (parameter.grad is not None) == ("slow" not in name), name
+    assert outcome["loss"].isfinite() and not outcome["feature_std"].requires_grad
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_optimizer_holds_what_learns_and_spares_biases_and_norms(method: str) -> None:
+    module = _build(method)
+    (optimizer,), (schedule,) = module.configure_optimizers()
+    decayed, plain = (group["params"] for group in optimizer.param_groups)
+    learning = [p for p in module.parameters() if p.requires_grad]
+    assert {id(p) for p in [*decayed, *plain]} == {id(p) for p in learning}
+    assert all(p.dim() > 1 for p in decayed) and all(p.dim() == 1 for p in plain)
+    assert schedule["interval"] == "step"
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
+    torch.manual_seed(0)
+    preset = find_preset("byol", "published")
+    module = build_method(TinyEncoder(), preset, num_steps=50, batch_size=256, num_warmup_steps=5)
+    (optimizer,), (schedule,) = module.configure_optimizers()
+    rates = []
+    for _ in range(50):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule["scheduler"].step()
+    assert rates[:5] == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2])
+    assert max(rates) == pytest.approx(0.2) and rates[-1] == 0
+
+
+def test_byol_loss_by_hand() -> None:
+    module = _build("byol").eval()
+    view_0, view_1 = _views()
+    with torch.no_grad():
+        loss = module(view_0, view_1)["loss"]
+        online = [module.prediction(module.projection(module.encoder(v))) for v in (view_0, view_1)]
+        slow = [module.slow_projection(module.slow_encoder(v)) for v in (view_0, view_1)]
+        cosines = [
+            torch.cosine_similarity(online[0], slow[1]).mean(),
+            torch.cosine_similarity(online[1], slow[0]).mean(),
+        ]
+    assert loss == pytest.approx(-float(sum(cosines)) / 2, abs=1e-5)
+
+
+def test_simclr_loss_by_hand() -> None:
+    module = _build("simclr").eval()
+    view_0, view_1 = _views()
+    with torch.no_grad():
+        loss = module(view_0, view_1)["loss"]
+        embedding = module.projection(module.encoder(torch.cat([view_0, view_1])))
+        unit = nn.functional.normalize(embedding, dim=1)
+        logits = (unit @ unit.T / 0.5).fill_diagonal_(-math.inf)
+        partner = torch.arange(32).roll(16)
+        expected = nn.functional.cross_entropy(logits, partner)
+    assert loss == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_moco_asks_the_queue_and_then_enters_its_keys() -> None:
+    module = _build("moco").eval()
+    view_0, view_1 = _views()
+    bank = module.criterion.memory_bank
+    before = bank.bank.clone()
+    query = nn.functional.normalize(module.projection(module.encoder(view_0)), dim=1)
+    key = nn.functional.normalize(module.slow_projection(module.slow_encoder(view_1)), dim=1)
+    loss = module(view_0, view_1)["loss"]
+    logits = torch.cat([(query * key).sum(1, keepdim=True), query @ before.T], 1) / 0.1
+    expected = nn.functional.cross_entropy(logits, torch.zeros(16, dtype=torch.int64))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    torch.testing.assert_close(bank.bank[:16], key.detach())
+    assert torch.equal(bank.bank[16:], before[16:])
+    assert int(bank.bank_ptr) == 16
+
+
+def test_the_queue_is_in_the_state() -> None:
+    state = _build("moco").state_dict()
+    assert {"criterion.memory_bank.bank", "criterion.memory_bank.bank_ptr"} <= set(state)
+
+
+def test_slow_copies_follow_with_the_scheduled_momentum() -> None:
+    module = _build("byol", num_steps=11)
+    slow = module.slow_encoder.layers[0].weight
+    start = slow.clone()
+    for step in range(11):
+        with torch.no_grad():
+            module.encoder.layers[0].weight.copy_(start + 1)
+            slow.copy_(start)
+        module(*_views())
+        momentum = 1 - (1 - 0.99) * (math.cos(math.pi * step / 10) + 1) / 2
+        torch.testing.assert_close(slow, start + (1 - momentum), rtol=0, atol=1e-6)
+    assert int(module.num_updates) == 11
+
+
+def test_feature_std_tells_collapse_from_spread() -> None:
+    module = _build("simclr")
+    spread = module(*_views())["feature_std"]
+    for layer in module.projection.modules():
+        if isinstance(layer, nn.BatchNorm1d):
+            nn.init.zeros_(layer.weight)
+            nn.init.ones_(layer.bias)
+    collapsed = module(*_views())["feature_std"]
+    assert spread > 0.5 and collapsed < 1e-3
+
+
+def test_the_loss_is_computed_in_full_precision_under_autocast() -> None:
+    plain, halved = _build("simclr"), _build("simclr")
+    views = _views()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = halved(*views)["loss"]
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(plain(*views)["loss"].item(), rel=0.02)
+
+
+def test_copies_share_nothing() -> None:
+    module = _build("moco")
+    fast, slow = module.encoder.layers[0].weight, module.slow_encoder.layers[0].weight
+    assert torch.equal(fast, slow) and fast.data_ptr() != slow.data_ptr()
+    copy.deepcopy(module)
+
+
+def test_one_view_is_refused() -> None:
+    batch = next(iter(PatternLoader(num_images=16, num_views=1)))
+    with pytest.raises(ValueError, match="num_views must be at least 2 for pre-training, got 1"):
+        first_two_views(batch)
