@@ -22,9 +22,9 @@ NO_CUTOUT = (0, 0, 0, 0)
 
 def render_cpu(*inputs):
     """Call the Numba twin with the reference's arguments."""
-    images, looks, size = inputs[0], inputs[6][1], inputs[7]
-    views = np.full((len(images), len(looks), *size), np.nan, np.float32)
-    cpu.render_views(*inputs[:-1], views)
+    images, ranges, saliency, plan, index, key, looks, size = inputs
+    views = np.full((len(images), len(looks[1]), *size), np.nan, np.float32)
+    cpu.render_views(images, ranges, saliency, plan, index, key, looks, views)
     return views
 
 

@@ -110,16 +110,14 @@ def test_turned_mass_parity(seed: int):
     rng = np.random.default_rng(seed)
     for shape in ((1, 1), (1, 5), (7, 3), (16, 16)):
         integral = integrate_maps(make_map("noise", shape, seed)[None])[0][0]
+        height, width = 256 * shape[0], 256 * shape[1]
         for _ in range(40):
-            size = tuple(int(rng.integers(1, 256 * side + 1)) for side in shape)
-            place = [
-                int(rng.integers(0, 256 * s - h + 1)) for s, h in zip(shape, size, strict=True)
-            ]
+            h, w = (int(rng.integers(1, side + 1)) for side in (height, width))
+            y0, x0 = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
             angle = rng.uniform(0, 2 * np.pi)
             turn = (int(np.rint(np.cos(angle) * 65536)), int(np.rint(np.sin(angle) * 65536)))
-            centre2 = tuple(2 * p + s for p, s in zip(place, size, strict=True))
             aspect_q16 = int(2 ** rng.uniform(8, 24))
-            arguments = (centre2, size, turn, aspect_q16)
+            arguments = ((2 * y0 + h, 2 * x0 + w), (h, w), turn, aspect_q16)
             expected = reference_mass.mass_turned(integral, *arguments)
             assert cpu_mass.mass_turned(integral, *arguments) == expected
             assert 0 <= expected <= int(integral[-1, -1]) << 16

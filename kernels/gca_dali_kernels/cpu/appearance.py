@@ -61,7 +61,7 @@ def change_intensity(view, look, key, v, scratch):
 def blur(view, sigma, scratch) -> None:
     """Blur with a Gaussian cut at 3 sigma; the border pixels repeat outwards."""
     num_rows, num_columns = view.shape
-    radius = int(math.ceil(3.0 * sigma))
+    radius = math.ceil(3.0 * sigma)
     weights = np.empty(2 * radius + 1, F32)
     total = 0.0
     for k in range(-radius, radius + 1):

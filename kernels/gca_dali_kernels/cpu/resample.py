@@ -61,7 +61,7 @@ def tent_taps(centre, support, low, high, weights):
     Returns the first pixel. All of `weights` is written; pixels beyond the tent weigh 0.
     """
     num_taps = len(weights)
-    first = int(math.floor(centre - support + 0.5))
+    first = math.floor(centre - support + 0.5)
     first = max(min(first, high - num_taps), low)
     total = 0.0
     for k in range(num_taps):
@@ -85,7 +85,7 @@ def axis_taps(start, end, bounds, level, num_rows):
     scale = (end - start) / num_rows
     support = tent_support(scale, level)
     low, high = bounds
-    num_taps = min(int(math.ceil(2 * support)) + 1, high - low)
+    num_taps = min(math.ceil(2 * support) + 1, high - low)
     firsts, weights = np.empty(num_rows, np.int64), np.empty((num_rows, num_taps), F32)
     for i in range(num_rows):
         centre = (start + (i + 0.5) * scale) * 0.5**level
@@ -97,7 +97,7 @@ def axis_taps(start, end, bounds, level, num_rows):
 def level_bounds(start, end, length, level, level_length):
     """Return the range of level pixels that hold the original's pixels start to end."""
     low = min(int(max(math.floor(start), 0) * 0.5**level), level_length - 1)
-    high = int(math.ceil(min(math.ceil(end), length) * 0.5**level))
+    high = math.ceil(min(math.ceil(end), length) * 0.5**level)
     return low, max(min(high, level_length), low + 1)
 
 
@@ -197,8 +197,8 @@ def resample_turned(source, window, shape, level, turn, scaling, view) -> None:
     support_y = tent_support((y1 - y0) / num_rows, level)
     support_x = tent_support((x1 - x0) / num_columns, level)
     height, width = source.shape
-    row_weights = np.empty(min(int(math.ceil(2 * support_y)) + 1, height), F32)
-    column_weights = np.empty(min(int(math.ceil(2 * support_x)) + 1, width), F32)
+    row_weights = np.empty(min(math.ceil(2 * support_y) + 1, height), F32)
+    column_weights = np.empty(min(math.ceil(2 * support_x) + 1, width), F32)
     for i in range(num_rows):
         v = ((i + 0.5) / num_rows - 0.5) * (y1 - y0)
         for j in range(num_columns):

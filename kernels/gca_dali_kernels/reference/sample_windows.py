@@ -214,9 +214,9 @@ class Draw:
         start = self.words(philox.SEARCH, 0)[0] * count >> 32
         for number in range(count):
             row, column = divmod((start + number) % count, len(columns))
-            place = rows[row], columns[column]
-            if None not in place and self.holds(place, size):
-                return place, size
+            y0, x0 = rows[row], columns[column]
+            if y0 is not None and x0 is not None and self.holds((y0, x0), size):
+                return (y0, x0), size
         return None
 
     def holds(self, place: Place, size: Size) -> bool:
