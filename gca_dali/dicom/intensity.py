@@ -157,9 +157,7 @@ def _apply_voi(
     if voi == "percentile":
         share = np.cumsum(counts[order])[counts[order] > 0] / counts.sum() * 100
         low, high = (ranked[np.searchsorted(share, point)] for point in PERCENTILES)
-    width = max(high - low, np.finfo(np.float64).tiny)
-    grey = np.clip((physical - low) / width, 0, 1)
-    return grey, "percentile" if voi == "percentile" else "full", low, high
+    return _ramp(physical, low, high), "percentile" if voi == "percentile" else "full", low, high
 
 
 def _apply_lut(
@@ -186,9 +184,14 @@ def _apply_window(
     if function == "LINEAR":
         centre, width = centre - 0.5, width - 1
     low, high = centre - width / 2, centre + width / 2
-    if width == 0:
-        return (physical > centre).astype(np.float64), low, high
-    return np.clip((physical - low) / width, 0, 1), low, high
+    return _ramp(physical, low, high), low, high
+
+
+def _ramp(physical: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map low…high linearly to 0…1; a step where both are one."""
+    if high <= low:
+        return (physical > low).astype(np.float64)
+    return np.clip((physical - low) / (high - low), 0, 1)
 
 
 def _is_blank(grey: np.ndarray, counts: np.ndarray) -> bool:
