@@ -14,9 +14,12 @@ import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from gca_dali.image import MAX_PIXELS, NUM_SNIFFED_BYTES, UnreadableImageError, sniff_format
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
 
 # What tifffile logs about a damaged file is told by the reason; without a handler it would reach
 # the terminal.
@@ -239,27 +242,36 @@ def _read_tiff(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
     try:
         with tifffile.TiffFile(file) as tiff:
             pages = [page.aspage() for page in tiff.pages]
-            pages = [page for page in pages if not page.is_reduced]
-    except (tifffile.TiffFileError, KeyError, IndexError, TypeError) as error:
-        raise ValueError(f"TIFF with a damaged header: {error}") from None
+        pages = [page for page in pages if not page.is_reduced]
+        if len(pages) == 1:
+            return _check_tiff_page(pages[0], num_bytes)
+    except _UnsuitableError as error:
+        raise ValueError(str(error)) from None
+    except Exception as error:  # tags of another type than they should be make it raise anything
+        raise ValueError(f"TIFF with a damaged header ({error})") from None
     if not pages:
         raise ValueError("truncated: a TIFF without a page")
-    if len(pages) > 1:
-        raise ValueError(f"TIFF with {len(pages)} pages; save each as a file")
-    page = pages[0]
-    if page.dtype is None or page.dtype.name not in ("uint8", "uint16") or page.bitspersample < 8:
-        raise ValueError(f"{page.bitspersample}-bit {page.dtype} TIFF; save it as uint8 or uint16")
-    if page.photometric.name not in ("MINISBLACK", "RGB", "YCBCR"):
+    raise ValueError(f"TIFF with {len(pages)} pages; save each as a file")
+
+
+class _UnsuitableError(Exception):
+    """A sound TIFF that the loader does not read."""
+
+
+def _check_tiff_page(page: TiffPage, num_bytes: int) -> tuple[int, int, int]:
+    bits = int(page.bitspersample)
+    if page.dtype is None or page.dtype.name not in ("uint8", "uint16") or bits not in (8, 16):
+        raise _UnsuitableError(f"{bits}-bit {page.dtype} TIFF; save it as uint8 or uint16")
+    kind = getattr(page.photometric, "name", page.photometric)
+    if kind not in ("MINISBLACK", "RGB", "YCBCR"):
         # DALI 2.4 inverts MinIsWhite at 8 bits and leaves it at 16.
-        raise ValueError(f"TIFF of kind {page.photometric.name}; save it as grey, black being 0")
-    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        raise _UnsuitableError(f"TIFF of kind {kind}; save it as grey, black being 0")
+    ends = [start + n for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if not ends or max(ends) > num_bytes:
-        raise ValueError("truncated: a TIFF whose pixels lie past the end of the file")
+        raise _UnsuitableError("truncated: a TIFF whose pixels lie past the end of the file")
     tag = page.tags.get(_ORIENTATION_TAG)
-    return (
-        *_upright(page.imagelength, page.imagewidth, tag.value if tag else 1),
-        page.bitspersample,
-    )
+    height, width = int(page.imagelength), int(page.imagewidth)
+    return (*_upright(height, width, int(tag.value) if tag else 1), bits)
 
 
 def _read_dicom(path: Path) -> tuple[int, int, int]:

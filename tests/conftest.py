@@ -11,12 +11,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
-def repository() -> Path:
-    """Root folder of the repository."""
-    return REPOSITORY
-
-
-@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real X-rays beside the repository; the test is skipped where it is absent."""
     folder = REPOSITORY.parent / "shared" / "data"
