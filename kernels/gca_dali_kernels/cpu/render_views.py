@@ -9,11 +9,31 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from gca_dali_kernels.cpu.appearance import apply_mask, change_intensity, finish_view
+from gca_dali_kernels.cpu.appearance import (
+    add_noise,
+    between,
+    blur,
+    finish_view,
+    mask_hard,
+    mask_softly,
+    raise_to,
+    scale_intensity,
+    solarize,
+)
 from gca_dali_kernels.cpu.parallel import run_parallel
-from gca_dali_kernels.cpu.resample import choose_level, halve, resample_turned, resample_upright
+from gca_dali_kernels.cpu.philox import draw
+from gca_dali_kernels.cpu.resample import (
+    axis_taps,
+    choose_level,
+    halve,
+    resample_turned,
+    resample_upright,
+    sum_separable,
+    tent_taps,
+)
 from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
-from gca_dali_kernels.look import LOOK_DTYPE, ViewLook
+from gca_dali_kernels.look import LOOK_DTYPE, NO_MASK, SOFT_MASK, ViewLook
+from gca_dali_kernels.philox import APPEARANCE
 from gca_dali_kernels.reference.sample_windows import UPRIGHT
 
 F32 = np.float32
@@ -95,31 +115,69 @@ def render_one(source, shape, level, v, inputs, target) -> None:
     (ranges, saliency, mark), (windows, turns, cutouts), key, (rotations_q16, looks) = inputs
     look, flip, step = looks[v], turns[v, 1], turns[v, 0]
     window = window_px(windows[v], saliency.shape, shape)
-    scale = F32(1.0) / (ranges[1] - ranges[0])
-    scaling = (scale, -ranges[0] * scale)
-    view, scratch = np.empty(target.shape, F32), np.empty(target.shape, F32)
+    turned_shape = (target.shape[1], target.shape[0])
+    view, scratch = np.empty(turned_shape, F32), np.empty(turned_shape, F32)
     cosine, sine = 1.0, 0.0
     if step == UPRIGHT:
-        resample_upright(source, window, shape, level, flip, scaling, view)
+        resample_upright(source, window, shape, level, view)
     else:
         cosine, sine = rotations_q16[step, 0] / 65536.0, rotations_q16[step, 1] / 65536.0
-        resample_turned(source, window, shape, level, (cosine, sine, flip), scaling, view)
-    if change_intensity(view, look, key, v, scratch):
-        cells_y, cells_x = saliency.shape[0] / shape[0], saliency.shape[1] / shape[1]
-        y0, x0, y1, x1 = window
-        step_y, step_x = (y1 - y0) / target.shape[0], (x1 - x0) / target.shape[1]
-        if flip:
-            step_x = -step_x
-        frame = (
-            (y0 + y1) / 2 * cells_y,
-            (x0 + x1) / 2 * cells_x,
-            cosine * step_y * cells_y,
-            -sine * step_y * cells_x,
-            sine * step_x * cells_y,
-            cosine * step_x * cells_x,
-        )
-        apply_mask(view, saliency, look, mark[4], frame)
-    finish_view(view, cutouts[v], look, target)
+        resample_turned(source, window, shape, level, (cosine, sine), ranges[0], view)
+    scale = F32(1.0) / (ranges[1] - ranges[0])
+    scale_intensity(view, scale, -ranges[0] * scale)
+    first = draw(key, APPEARANCE | (v << 8), 0)
+    second = draw(key, APPEARANCE | (v << 8), 1)
+    third = draw(key, APPEARANCE | (v << 8), 2)
+    if second[1] < look.blur_q32:
+        blur(view, between(second[2], look.blur_sigma_px_low, look.blur_sigma_px_high), scratch)
+    if first[0] < look.jitter_q32:
+        brightness = between(first[1], look.brightness_low, look.brightness_high)
+        contrast = between(first[2], look.contrast_low, look.contrast_high)
+        scale_intensity(view, F32(brightness * contrast), F32(brightness * 0.5 * (1 - contrast)))
+    if first[3] < look.gamma_q32:
+        raise_to(view, F32(between(second[0], look.gamma_low, look.gamma_high)))
+    if second[3] < look.solarize_q32:
+        solarize(view)
+    if third[0] < look.noise_q32:
+        sigma = between(third[2], look.noise_sigma_low, look.noise_sigma_high)
+        add_noise(view, sigma, flip, key, v)
+    if look.mask != NO_MASK and third[1] < look.mask_q32:
+        view_saliency(saliency, window, shape, (cosine, sine), scratch)
+        if look.mask == SOFT_MASK:
+            mask_softly(view, scratch)
+        else:
+            mask_hard(view, scratch, mark[4])
+    finish_view(view, cutouts[v], flip, look, target)
+
+
+@njit(nogil=True, cache=True)
+def view_saliency(saliency, window, shape, turn, turned_view) -> None:
+    """Read the map bilinearly at each pixel of the view, transposed; the borders repeat outwards."""
+    height, width = saliency.shape
+    cells_y, cells_x = height / shape[0], width / shape[1]
+    y0, x0, y1, x1 = window
+    y0, x0, y1, x1 = y0 * cells_y, x0 * cells_x, y1 * cells_y, x1 * cells_x
+    num_columns, num_rows = turned_view.shape
+    if turn[1] == 0.0:
+        row_taps = axis_taps(y0, y1, (0, height), 0, num_rows, 1.0)
+        column_taps = axis_taps(x0, x1, (0, width), 0, num_columns, 1.0)
+        sum_separable(saliency, row_taps, column_taps, turned_view)
+        return
+    row_weights, column_weights = np.empty(min(3, height), F32), np.empty(min(3, width), F32)
+    for j in range(num_columns):
+        u = ((j + 0.5) / num_columns - 0.5) * (window[3] - window[1])
+        for i in range(num_rows):
+            v = ((i + 0.5) / num_rows - 0.5) * (window[2] - window[0])
+            y = (y0 + y1) / 2 + (turn[0] * v + turn[1] * u) * cells_y
+            x = (x0 + x1) / 2 + (turn[0] * u - turn[1] * v) * cells_x
+            row = tent_taps(y, 1.0, 0, height, row_weights)
+            column = tent_taps(x, 1.0, 0, width, column_weights)
+            total = F32(0.0)
+            for k in range(len(row_weights)):
+                for m in range(len(column_weights)):
+                    weight = row_weights[k] * column_weights[m]
+                    total += weight * F32(saliency[row + k, column + m])
+            turned_view[j, i] = total
 
 
 @njit(nogil=True, cache=True)

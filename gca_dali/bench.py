@@ -1,0 +1,173 @@
+"""Throughput of the loader and its rivals, measured side by side in one run.
+
+Enters: a manifest. Leaves: images per second of each, and the ratio to decoding alone. Runs are
+interleaved and repeated, because other work on the machine slows all of them alike: the ratio is
+taken within a round, its median over the rounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gca_dali.checks import check_choice
+
+if TYPE_CHECKING:
+    from gca_dali.manifest import Manifest
+    from gca_dali.saliency import SaliencySource
+
+# Batches that every loader may have ready when its turn comes: they are not timed.
+NUM_PREFETCHED = 5
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What every loader does."""
+
+    manifest: Manifest
+    saliency: SaliencySource = "centre"
+    batch_size: int = 32
+    num_views: int = 2
+    size: int = 224
+    num_threads: int = 2
+    device: str = "cpu"
+
+    @cached_property
+    def files(self) -> list[str]:
+        """Absolute paths."""
+        return self.manifest.files
+
+    @property
+    def deep(self) -> bool:
+        """Whether images are decoded to 16 bits."""
+        return bool((self.manifest.bits > 8).any())
+
+    @property
+    def white(self) -> float:
+        """The greatest value of a decoded image."""
+        return 65535.0 if self.deep else 255.0
+
+    @property
+    def decoder(self) -> str:
+        """The decoder's device."""
+        return "cpu" if self.device == "cpu" else "mixed"
+
+    @property
+    def dali_options(self) -> dict[str, Any]:
+        """Options of a DALI pipeline."""
+        device_id = None if self.device == "cpu" else 0
+        return {
+            "batch_size": self.batch_size,
+            "num_threads": self.num_threads,
+            "device_id": device_id,
+            "prefetch_queue_depth": 2,
+        }
+
+    def repeated(self) -> Manifest:
+        """Return the manifest with its rows repeated, so that an epoch has many batches."""
+        least = self.batch_size * 200
+        rows = np.arange(-(-least // len(self.manifest)) * len(self.manifest)) % len(self.manifest)
+        return _Repeated(self.manifest, rows)  # type: ignore[return-value]
+
+    def __str__(self) -> str:
+        """Say what is measured."""
+        megapixels = (self.manifest.height.astype(float) * self.manifest.width).mean() / 1e6
+        return (
+            f"{len(self.manifest)} images of {megapixels:.2f} MP on average, batch "
+            f"{self.batch_size}, {self.num_views} views of {self.size} px with crop, flip, "
+            f"brightness/contrast and blur, {self.num_threads} threads"
+        )
+
+
+class _Repeated:
+    """A manifest whose rows stand more than once, which `Manifest` itself refuses."""
+
+    def __init__(self, manifest: Manifest, rows: np.ndarray) -> None:
+        self.files = [manifest.files[row] for row in rows]
+        for name in ("path", "bits", "label", "num_bytes", "height", "width", "format"):
+            setattr(self, name, getattr(manifest, name)[rows])
+        self.refused, self.fingerprint, self.root = (), manifest.fingerprint, manifest.root
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Images per second of one loader in each round."""
+
+    name: str
+    rates: tuple[float, ...]
+
+    @property
+    def images_per_second(self) -> float:
+        """The median."""
+        return median(self.rates)
+
+    def ratios(self, other: Throughput) -> list[float]:
+        """Return the ratio to another loader in each round."""
+        return [mine / theirs for mine, theirs in zip(self.rates, other.rates, strict=True)]
+
+
+def measure(
+    work: Workload,
+    names: Sequence[str],
+    *,
+    num_rounds: int = 7,
+    seconds: float = 3.0,
+    report: Callable[[], None] = lambda: None,
+) -> tuple[Throughput, list[Throughput]]:
+    """Measure decoding alone and the named loaders.
+
+    Parameters
+    ----------
+    work : Workload
+    names : sequence of str
+        Of "gca", "dali", "torchvision".
+    num_rounds : int
+    seconds : float
+        Time per loader and round, about.
+    report : callable
+        Called after each measurement, for a progress bar.
+
+    Returns
+    -------
+    tuple of Throughput and list of Throughput
+        Decoding alone, and the loaders in the order of `names`.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    """
+    from gca_dali.rivals import RIVALS, decode_only
+
+    for name in names:
+        check_choice("loaders", name, tuple(RIVALS))
+    loaders: dict[str, Iterator[int]] = {"decode_only": decode_only(work)}
+    loaders |= {name: RIVALS[name](work) for name in names}
+    rates: dict[str, list[float]] = {name: [] for name in loaders}
+    for iterator in loaders.values():
+        take(iterator, NUM_PREFETCHED, 0.0)
+    for _ in range(num_rounds):
+        for name, iterator in loaders.items():
+            take(iterator, NUM_PREFETCHED, 0.0)
+            rates[name].append(take(iterator, 1, seconds))
+            report()
+    first, *others = (Throughput(name, tuple(values)) for name, values in rates.items())
+    return first, others
+
+
+def take(iterator: Iterator[int], least: int, seconds: float) -> float:
+    """Take at least `least` batches, for at least `seconds`; return images per second."""
+    start, num_images, num_batches = time.perf_counter(), 0, 0
+    while num_batches < least or time.perf_counter() - start < seconds:
+        num_images += next(iterator)
+        num_batches += 1
+    return num_images / (time.perf_counter() - start)

@@ -1,0 +1,148 @@
+"""What the loader is measured against: DALI's decoder alone, DALI's own views, torchvision.
+
+Each is written as its own users would write it and makes comparable views: two random resized
+crops (area 0.2–1) with flip, brightness and contrast (factors 0.6–1.4, probability 0.8) and blur
+(σ 0.1–2, probability 0.5), normalised float32, one channel. Used by `bench` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from gca_dali.decode import decode_grey
+from gca_dali.policy import ViewPolicy
+from gca_dali.read import read_files
+
+if TYPE_CHECKING:
+    from gca_dali.bench import Workload
+
+MEAN, DEVIATION = 0.5, 0.25
+
+
+def decode_only(work: Workload) -> Iterator[int]:
+    """DALI reads and decodes; nothing else."""
+    from nvidia.dali import pipeline_def
+
+    @pipeline_def(**work.dali_options)
+    def define() -> Any:
+        return decode_grey(read_files(dali_paths(work)), work.deep, work.decoder)
+
+    return run_forever(define())
+
+
+def dali(work: Workload) -> Iterator[int]:
+    """DALI decodes once and makes the views with its own random operators."""
+    import nvidia.dali.fn as fn
+    from nvidia.dali import pipeline_def, types
+
+    @pipeline_def(enable_conditionals=True, **work.dali_options)
+    def define() -> tuple[Any, ...]:
+        images = decode_grey(read_files(dali_paths(work)), work.deep, work.decoder)
+        views = []
+        for _ in range(work.num_views):
+            view = fn.random_resized_crop(
+                images, size=work.size, random_area=[0.2, 1.0], antialias=True
+            )
+            view = fn.cast(view, dtype=types.FLOAT)
+            if fn.random.coin_flip(probability=0.8, dtype=types.BOOL):
+                view = fn.brightness_contrast(
+                    view,
+                    brightness=fn.random.uniform(range=[0.6, 1.4]),
+                    contrast=fn.random.uniform(range=[0.6, 1.4]),
+                    contrast_center=work.white / 2,
+                )
+            if fn.random.coin_flip(probability=0.5, dtype=types.BOOL):
+                view = fn.gaussian_blur(view, sigma=fn.random.uniform(range=[0.1, 2.0]))
+            views.append(
+                fn.crop_mirror_normalize(
+                    view,
+                    mirror=fn.random.coin_flip(),
+                    mean=[MEAN * work.white],
+                    std=[DEVIATION * work.white],
+                    output_layout="CHW",
+                )
+            )
+        return tuple(views)
+
+    return run_forever(define())
+
+
+def torchvision(work: Workload) -> Iterator[int]:
+    """A data set with torchvision's v2 transforms in a DataLoader with workers."""
+    import torch
+    from torchvision.io import ImageReadMode, decode_image
+    from torchvision.transforms import v2
+
+    transform = v2.Compose(
+        [
+            v2.RandomResizedCrop(work.size, scale=(0.2, 1.0), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(0.4, 0.4)], p=0.8),
+            v2.RandomApply([v2.GaussianBlur(13, sigma=(0.1, 2.0))], p=0.5),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([MEAN], [DEVIATION]),
+        ]
+    )
+
+    class Views(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return work.batch_size * 100_000
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+            file = work.files[index % len(work.files)]
+            image = decode_image(file, mode=ImageReadMode.GRAY)
+            return tuple(transform(image) for _ in range(work.num_views))
+
+    loader = torch.utils.data.DataLoader(
+        Views(), batch_size=work.batch_size, num_workers=work.num_threads, prefetch_factor=2
+    )
+    return (len(batch[0]) for batch in loader)
+
+
+def gca(work: Workload) -> Iterator[int]:
+    """This project's loader: gaze-weighted windows, maps from the table."""
+    from gca_dali.loader import GCALoader
+    from gca_dali.operators import Crop
+
+    policy = ViewPolicy.random(
+        size=work.size, crop=Crop(tau=0.9, weight=1), mean=MEAN, deviation=DEVIATION
+    )
+    loader = GCALoader(
+        work.repeated(),
+        policy,
+        saliency=work.saliency,
+        batch_size=work.batch_size,
+        num_views=work.num_views,
+        num_threads=work.num_threads,
+        device=work.device,
+        shuffle=False,
+    )
+    while True:
+        for batch in loader:
+            yield len(batch)
+
+
+RIVALS = {"gca": gca, "dali": dali, "torchvision": torchvision}
+
+
+def dali_paths(work: Workload) -> Any:
+    """Return an endless source of paths, batch by batch."""
+    import nvidia.dali.fn as fn
+    import numpy as np
+
+    paths = [np.frombuffer(file.encode(), np.uint8) for file in work.files]
+
+    def next_batch(number: int) -> list[np.ndarray]:
+        first = number * work.batch_size
+        return [paths[(first + i) % len(paths)] for i in range(work.batch_size)]
+
+    numbers = iter(range(1 << 60))
+    return fn.external_source(lambda: next_batch(next(numbers)), batch=True)
+
+
+def run_forever(pipeline: Any) -> Iterator[int]:
+    """Yield the size of each batch of a DALI pipeline."""
+    pipeline.build()
+    while True:
+        yield len(pipeline.run()[0])
