@@ -151,7 +151,8 @@ def _bones(band: Band, shape: ChestShape, curves: _Curves) -> np.ndarray:
         part += _ribs(band, x, shape, curves)
     if band.touches(-0.46, -0.2):
         clavicle = 0.0155 + 0.006 * np.abs(x - 0.2) - np.abs(y - band.at_x(curves.clavicle))
-        part += 0.13 * rim(np.minimum(clavicle, 0.6 * (x - 0.022)), 0.014)
+        ends = 0.6 * np.minimum(x - 0.022, 0.475 - x)
+        part += 0.13 * rim(np.minimum(clavicle, ends), 0.014)
     if band.touches(-0.45, 0.12):
         blade = tapered(y, x, (-0.275, 0.435), (0.30, -0.02), (0.085, 0.016))
         part += 0.035 * chord(blade, 0.05) + 0.02 * rim(blade, 0.014)
