@@ -132,7 +132,8 @@ def _gap_depth(plane: np.ndarray) -> np.ndarray:
         step = max(round(share * height), 1)
         padded = np.pad(smooth, ((step, step), (0, 0)), mode="edge")
         depth = np.maximum(depth, np.minimum(padded[: -2 * step], padded[2 * step :]) - smooth)
-    return depth
+    # The blur puts the maximum of a wide flat gap at its middle.
+    return _blur(depth, 0.012 * height, 0)
 
 
 def _trace_line(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -140,7 +141,8 @@ def _trace_line(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     height, width = depth.shape
     top, bottom = int(0.30 * height), int(0.75 * height)
     columns = np.arange(int(0.08 * width), int(0.92 * width))
-    score = np.clip(depth[top:bottom, columns], -0.05, 0.25)
+    # Saturation keeps one very dark spot from pulling the line off a faint gap.
+    score = 0.2 * np.tanh(np.maximum(depth[top:bottom, columns], -0.05) / 0.2)
     compartment = np.abs(columns / width - 0.5) > 0.13
     first = _best_path(score)
     plateau = _fit_plateau(first, score, columns / width - 0.5, compartment, 0.03 * height)
@@ -153,8 +155,8 @@ def _trace_line(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _best_path(score: np.ndarray) -> np.ndarray:
-    """Return the row per column of the path of largest score that moves a row per column at most."""
-    num_rows, num_columns = score.shape
+    """Return the rows of the path of largest score that moves one row per column at most."""
+    num_columns = score.shape[1]
     total = score[:, 0].copy()
     step = np.zeros(score.shape, np.int64)
     bend = np.array([0.002, 0.0, 0.002])[:, None]
@@ -223,9 +225,7 @@ def _measure_gaps(
     for x in range(width):
         y = int(np.clip(line[x], reach, height - reach - 1))
         up, down = smooth[y - reach + 1 : y + 1, x][::-1], smooth[y : y + reach, x]
-        gap[x] = sum(
-            int(np.argmax(side >= (side[0] + side.max()) / 2)) for side in (up, down)
-        )
+        gap[x] = sum(int(np.argmax(side >= (side[0] + side.max()) / 2)) for side in (up, down))
     left, right = margins
     span = right - left
     inner = [(left + 0.12 * span, left + 0.34 * span), (right - 0.34 * span, right - 0.12 * span)]

@@ -46,7 +46,9 @@ def read_boxes(
     parts = [_with_seconds(search, 0.2, rng)]
     for box in np.asarray(lesions, np.float64).reshape(-1, 4):
         if rng.uniform() < SEEN:
-            parts.append(_with_seconds(_about_box(box, int(rng.integers(3, 6)), size, rng), 0.4, rng))
+            parts.append(
+                _with_seconds(_about_box(box, int(rng.integers(3, 6)), size, rng), 0.4, rng)
+            )
     for box in np.asarray(others, np.float64).reshape(-1, 4):
         if rng.uniform() < 0.25:
             parts.append(_with_seconds(_about_box(box, 1, size, rng), 0.2, rng))
@@ -61,8 +63,8 @@ def read_knee(anatomy: KneeAnatomy, rng: np.random.Generator) -> np.ndarray:
     - 60 % along the joint space. The compartment is drawn in proportion to 1 / gap, so the narrower
       one gets more; the place in it by a Beta(2, 2) from margin to notch; the height varies by half
       a gap.
-    - 24 % at the four margins (femoral and tibial, left and right), where osteophytes grow: 3 to 9 %
-      of the image's height from the joint line.
+    - 24 % at the four margins (femoral and tibial, left and right), where osteophytes grow: 3 to
+      9 % of the image's height from the joint line.
     - 8 % at the tibial spines, 8 % anywhere near the joint.
 
     Durations are lognormal with median 0.28 s.
