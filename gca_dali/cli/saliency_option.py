@@ -1,0 +1,101 @@
+"""``--saliency`` and ``--boxes`` → a saliency source, the same way for every command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gca_dali.gaze.boxes import ImageBoxes
+    from gca_dali.manifest import Manifest
+    from gca_dali.saliency import SaliencySource
+
+
+@dataclass(frozen=True)
+class ChosenSaliency:
+    """A saliency source and what a person is told about it.
+
+    Parameters
+    ----------
+    source : SaliencySource
+        For `GCALoader`.
+    told : str
+        Where the maps come from; says "simulated gaze" where nobody looked.
+    """
+
+    source: SaliencySource
+    told: str
+
+
+def choose_saliency(
+    saliency: str, boxes: list[ImageBoxes] | None, manifest: Manifest
+) -> ChosenSaliency:
+    """Turn the option into a source.
+
+    Parameters
+    ----------
+    saliency : str
+        "none", "centre", "boxes", "mean" (of the maps of the boxes), "mean:FOLDER", or a folder
+        of maps.
+    boxes : list of ImageBoxes or None
+        From ``--boxes``.
+    manifest : Manifest
+
+    Returns
+    -------
+    ChosenSaliency
+
+    Raises
+    ------
+    FileNotFoundError
+        If it names no folder.
+    ValueError
+        If boxes are asked for and there are none.
+    """
+    if saliency == "none":
+        return ChosenSaliency(None, "no saliency")
+    if saliency == "centre":
+        return ChosenSaliency("centre", "centre prior")
+    if saliency in ("boxes", "mean"):
+        return _from_boxes(saliency, boxes, manifest)
+    from gca_dali.gaze.map_folder import MapFolder
+
+    folder = Path(saliency.removeprefix("mean:"))
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"saliency must be none, centre, mean, boxes, or an existing folder of maps, got "
+            f"{saliency}. Check the path."
+        )
+    kind = "simulated gaze" if MapFolder.open(folder).simulated else "recorded gaze"
+    if saliency.startswith("mean:"):
+        return ChosenSaliency(saliency, f"{kind}, mean map of {folder}")
+    return ChosenSaliency(folder, f"{kind}, maps of {folder}")
+
+
+def _from_boxes(
+    saliency: str, boxes: list[ImageBoxes] | None, manifest: Manifest
+) -> ChosenSaliency:
+    from gca_dali.boxes import SIGMA_SHARE, box_maps
+    from gca_dali.saliency import maps_of_array, mean_map
+
+    if boxes is None:
+        raise ValueError(
+            f"--saliency {saliency} must come with --boxes CSV, got none. Name the CSV, or use "
+            "mean:FOLDER for the mean of a folder of maps."
+        )
+    maps = box_maps(manifest, boxes)
+    if saliency == "boxes":
+        told = (
+            f"simulated gaze, Gaussians of {100 * SIGMA_SHARE:g} % of the shorter side on the boxes"
+        )
+        return ChosenSaliency(maps, told)
+    seen = maps[maps.any(axis=(1, 2))]
+    if len(seen) == 0:
+        raise ValueError("boxes must mark at least one lesion for their mean map, got none.")
+    mean = mean_map(maps_of_array(seen, manifest.take(np.arange(len(seen)))))
+    return ChosenSaliency(
+        np.broadcast_to(mean, maps.shape), "simulated gaze, mean map of the boxes"
+    )
