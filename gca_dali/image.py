@@ -8,6 +8,7 @@ path decodes in DALI and agrees with it.
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 200_000_000
 NUM_SNIFFED_BYTES = 132
+ORIENTATION_TAG = 0x0112
+
+_SHORT = 3
 
 
 class UnreadableImageError(ValueError):
@@ -153,6 +157,34 @@ def check_num_pixels(path: str | Path, height: int, width: int) -> None:
             f"a header that claims {height}x{width} pixels, over {MAX_PIXELS // 10**6} megapixels",
             "Downsize the image first, if the claim is true.",
         )
+
+
+def read_exif_orientation(block: bytes) -> int:
+    """Find the orientation in the first directory of an EXIF block (Exif 2.32, 4.5 and 4.6.4).
+
+    Parameters
+    ----------
+    block : bytes
+        Begins with the byte order, "II" or "MM".
+
+    Returns
+    -------
+    int
+        1…8; 1 where there is none or the block is broken, which says nothing about the pixels.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        return 1
+    try:
+        (place,) = struct.unpack_from(f"{order}L", block, 4)
+        (num_entries,) = struct.unpack_from(f"{order}H", block, place)
+        for number in range(num_entries):
+            entry = struct.unpack_from(f"{order}HHLH", block, place + 2 + 12 * number)
+            if entry[:2] == (ORIENTATION_TAG, _SHORT):
+                return entry[3] if 1 <= entry[3] <= 8 else 1
+    except struct.error:
+        pass
+    return 1
 
 
 def _decode_stream(stream: BinaryIO, name: str) -> np.ndarray:

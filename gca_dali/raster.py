@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import io
 import logging
-import struct
 from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
 import tifffile
 from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin
-from PIL.Image import Exif
 from PIL.ImageFile import ImageFile
 
-from gca_dali.image import UnreadableImageError, check_num_pixels
+from gca_dali.image import (
+    ORIENTATION_TAG,
+    UnreadableImageError,
+    check_num_pixels,
+    read_exif_orientation,
+)
 
 # A refusal says what is wrong; without a handler tifffile would also write it to the terminal.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_ORIENTATION_TAG = 0x0112
 _BITS_TAG = 258
 _PHOTOMETRIC_TAG = 262
 _WHITE_IS_ZERO = 0
@@ -118,7 +120,7 @@ def _read_deep_tiff(stream: BinaryIO, name: str) -> np.ndarray:
         grey = luma(pixels)
         if page.photometric == _WHITE_IS_ZERO:
             grey = ~grey
-        tag = page.tags.get(_ORIENTATION_TAG)
+        tag = page.tags.get(ORIENTATION_TAG)
         return _finish(grey, tag.value if tag else 1)
 
 
@@ -133,13 +135,7 @@ def _to_grey(image: ImageFile, name: str) -> np.ndarray:
 
 def _exif_orientation(image: ImageFile) -> int:
     # Only the EXIF block, as DALI does: Image.getexif would also believe an XMP comment.
-    exif = Exif()
-    try:
-        exif.load(image.info.get("exif", b""))
-        return exif.get(_ORIENTATION_TAG, 1)
-    # A broken EXIF block does not make the pixels unreadable.
-    except (SyntaxError, ValueError, KeyError, struct.error, OSError):
-        return 1
+    return read_exif_orientation(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
 
 
 def _finish(grey: np.ndarray, orientation: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from gca_dali.image import (
     UnreadableImageError,
     check_num_pixels,
     decode_image,
+    read_exif_orientation,
     read_image,
     sniff_format,
 )
@@ -149,6 +150,24 @@ def test_orientation_is_applied(orientation):
     plain = decode_image(save(GREY8, "JPEG", quality=95))
     turned = decode_image(save(GREY8, "JPEG", orientation, quality=95))
     np.testing.assert_array_equal(turned, UPRIGHT[orientation](plain))
+
+
+def exif_block(order: str = ">", orientation: int = 6, kind: int = 3) -> bytes:
+    start = b"MM\0*" if order == ">" else b"II*\0"
+    entry = struct.pack(f"{order}HHLHH", 0x0112, kind, 1, orientation, 0)
+    return start + struct.pack(f"{order}LH", 8, 1) + entry + bytes(4)
+
+
+def test_exif_orientation_by_hand():
+    for order in "<>":
+        for orientation in range(1, 9):
+            assert read_exif_orientation(exif_block(order, orientation)) == orientation
+    good = exif_block()
+    broken = [b"", good[:19], good[1:], b"XX" + good[2:], b"MM\0\0" + good[4:]]
+    broken += [exif_block(orientation=9), exif_block(orientation=0), exif_block(kind=4)]
+    broken += [good[:4] + struct.pack(">L", 1 << 31) + good[8:]]
+    for block in broken:
+        assert read_exif_orientation(block) == 1
 
 
 def test_broken_exif_is_ignored():
