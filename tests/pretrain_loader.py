@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,13 @@ def make_patterns(
     return images, label.astype(np.int64)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Images per batch of this process."""
+
+    batch_size: int
+
+
 class PatternLoader:
     """Yields two randomly cropped and flipped views; keyed by (seed, epoch, index, view)."""
 
@@ -44,7 +51,7 @@ class PatternLoader:
         self.images, self.labels = make_patterns(num_images)
         self.batch_size, self.view_px, self.seed = batch_size, view_px, seed
         self.rank, self.world_size, self.num_views = rank, world_size, num_views
-        self.config = SimpleNamespace(batch_size=batch_size)
+        self.config = Settings(batch_size)
         self.epoch = self.num_done = 0
         self.on_batch: Callable[[int], None] = lambda number: None
         self._resumed = False

@@ -20,7 +20,9 @@ class HasBatchSize(Protocol):
     """Settings of a loader that name the images per batch of this process."""
 
     @property
-    def batch_size(self) -> int: ...
+    def batch_size(self) -> int:
+        """Images per batch."""
+        ...
 
 
 class ResumableLoader(Protocol):

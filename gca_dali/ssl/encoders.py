@@ -87,13 +87,20 @@ def build_encoder(config: EncoderConfig) -> nn.Module:
     """
     import timm
 
-    # A view has one known size; ResNets take any, a ViT's position table does not.
-    size: dict[str, Any] = (
-        {"img_size": config.view_size_px} if config.name.startswith("vit") else {}
-    )
+    if config.name.startswith("vit"):
+        # ResNets take any size; the position table of a ViT does not.
+        options: dict[str, Any] = {"img_size": config.view_size_px}
+    else:
+        # As in torchvision. With zeros an untrained ResNet is little but its stem.
+        options = {"zero_init_last": False}
     return timm.create_model(
-        TIMM_NAME_OF[config.name], in_chans=config.num_channels, num_classes=0, **size
+        TIMM_NAME_OF[config.name], in_chans=config.num_channels, num_classes=0, **options
     )
+
+
+def num_features_of(encoder: nn.Module) -> int:
+    """Return D, the length of a feature vector, of an encoder with the attribute `num_features`."""
+    return int(getattr(encoder, "num_features"))  # noqa: B009  no base class declares it
 
 
 def _round_to_patch(size_px: int) -> int:

@@ -1,26 +1,28 @@
 """Frozen features: the encoder of a checkpoint, run over every image once.
 
-Enters: a checkpoint, and batches of single views. Leaves: one feature vector per image. Next:
+Enters: a checkpoint and a manifest. Leaves: one feature vector per image. Next:
 `linear` fits on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from gca_dali.loader import GCALoader
+from gca_dali.operators import Crop
+from gca_dali.policy import ViewPolicy
 from gca_dali.progress import track
 from gca_dali.ssl.checkpoint import read_state
-from gca_dali.ssl.encoders import EncoderConfig, build_encoder
+from gca_dali.ssl.encoders import EncoderConfig, build_encoder, num_features_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from gca_dali.batch import ViewBatch
+    from gca_dali.manifest import Manifest
 
 _PREFIX = "encoder."
 
@@ -61,33 +63,75 @@ def build_untrained(config: EncoderConfig, seed: int) -> nn.Module:
     return build_encoder(config).eval()
 
 
+def load_whole_images(
+    manifest: Manifest, config: EncoderConfig, batch_size: int, device: str
+) -> GCALoader:
+    """Load every image once, whole and as it is, in the size and values that the encoder knows.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Rows to read.
+    config : EncoderConfig
+        Of the encoder.
+    batch_size : int
+        Images per batch.
+    device : str
+        "cpu" or "cuda".
+
+    Returns
+    -------
+    GCALoader
+        One view per image, in the order of the rows; unreadable images are left out.
+    """
+    policy = ViewPolicy(
+        crop=Crop(size_by="zoom", size_range=(1.0, 1.0)),
+        flip=0.0,
+        size=config.view_size_px,
+        channels=config.num_channels,
+        mean=config.mean,
+        deviation=config.deviation,
+    )
+    return GCALoader(
+        manifest,
+        policy,
+        batch_size=batch_size,
+        num_views=1,
+        device=device,
+        shuffle=False,
+        drop_last=False,
+    )
+
+
 def extract_features(
-    encoder: nn.Module, batches: Iterable[ViewBatch], num_rows: int, device: str
+    encoder: nn.Module, config: EncoderConfig, manifest: Manifest, batch_size: int, device: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Run an encoder over the first view of every image.
+    """Run an encoder over every image of a manifest.
 
     Parameters
     ----------
     encoder : torch.nn.Module
         Maps [B, C, H, W] to [B, D].
-    batches : iterable of ViewBatch
-        Views without augmentation, in any order; every image at least once, unless it cannot be
-        read.
-    num_rows : int
-        Rows of the manifest.
+    config : EncoderConfig
+        What it was built from.
+    manifest : Manifest
+        N rows to read.
+    batch_size : int
+        Images per batch.
     device : str
         "cpu" or "cuda".
 
     Returns
     -------
     tuple of numpy.ndarray
-        Features, float32, [num_rows, D], and whether each row was seen, bool, [num_rows].
+        Features, float32, [N, D], and whether each row could be read, bool, [N].
     """
     encoder = encoder.to(device).eval()
-    features = np.zeros((num_rows, encoder.num_features), np.float32)  # pyright: ignore
-    seen = np.zeros(num_rows, bool)
+    loader = load_whole_images(manifest, config, batch_size, device)
+    features = np.zeros((len(manifest), num_features_of(encoder)), np.float32)
+    seen = np.zeros(len(manifest), bool)
     with torch.inference_mode():
-        for batch in track(batches, -(-num_rows // 32), "features"):
+        for batch in track(loader, len(loader), "features"):
             rows = batch.index.cpu().numpy()
             features[rows] = encoder(batch.views[0].to(device).float()).float().cpu().numpy()
             seen[rows] = True

@@ -24,6 +24,7 @@ from lightly.utils.scheduler import CosineWarmupScheduler, cosine_schedule
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from gca_dali.ssl.encoders import num_features_of
 from gca_dali.ssl.optimizers import build_optimizer
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class SimCLR(ContrastiveModule):
     def __init__(self, encoder: nn.Module, preset: MethodPreset, **schedule: int) -> None:
         super().__init__(encoder, preset, **schedule)
         self.projection = SimCLRProjectionHead(
-            _num_features(encoder), preset.hidden_dim, preset.output_dim
+            num_features_of(encoder), preset.hidden_dim, preset.output_dim
         )
         self.criterion = NTXentLoss(preset.temperature, gather_distributed=True)
 
@@ -144,7 +145,7 @@ class MoCo(ContrastiveModule):
     def __init__(self, encoder: nn.Module, preset: MethodPreset, **schedule: int) -> None:
         super().__init__(encoder, preset, **schedule)
         self.projection = MoCoProjectionHead(
-            _num_features(encoder), preset.hidden_dim, preset.output_dim
+            num_features_of(encoder), preset.hidden_dim, preset.output_dim
         )
         self.slow_encoder = _slow_copy(encoder)
         self.slow_projection = _slow_copy(self.projection)
@@ -186,7 +187,7 @@ class BYOL(ContrastiveModule):
     def __init__(self, encoder: nn.Module, preset: MethodPreset, **schedule: int) -> None:
         super().__init__(encoder, preset, **schedule)
         sizes = (preset.hidden_dim, preset.output_dim)
-        self.projection = BYOLProjectionHead(_num_features(encoder), *sizes)
+        self.projection = BYOLProjectionHead(num_features_of(encoder), *sizes)
         self.prediction = BYOLPredictionHead(preset.output_dim, *sizes)
         self.slow_encoder = _slow_copy(encoder)
         self.slow_projection = _slow_copy(self.projection)
@@ -253,10 +254,6 @@ def first_two_views(batch: ViewBatch) -> tuple[Tensor, Tensor]:
             "Build the loader with num_views=2."
         )
     return batch.views[0], batch.views[1]
-
-
-def _num_features(encoder: nn.Module) -> int:
-    return int(getattr(encoder, "num_features"))  # noqa: B009  timm declares it on no base class
 
 
 def _slow_copy(module: nn.Module) -> nn.Module:

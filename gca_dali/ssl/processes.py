@@ -97,6 +97,11 @@ def launch_fabric(device: str, precision: str) -> Fabric:
     -------
     lightning.fabric.Fabric
         Launched; with data-parallel gradients where there is more than one process.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
     """
     import torch
     from lightning.fabric import Fabric
