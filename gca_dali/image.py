@@ -99,11 +99,8 @@ def read_image(path: str | Path) -> np.ndarray:
     >>> read_image("chest.png").shape  # doctest: +SKIP
     (2048, 2500)
     """
-    path = Path(path)
-    # A pipe or a device would block for ever; a folder has no bytes.
-    if not path.is_file():
-        raise FileNotFoundError(f"path must be a file, got {path}. Check the name.")
-    with path.open("rb") as stream:
+    check_is_file(path)
+    with open(path, "rb") as stream:
         if sniff_format(stream.read(NUM_SNIFFED_BYTES)) == "dicom":
             from gca_dali.dicom import read_dicom
 
@@ -132,6 +129,23 @@ def decode_image(data: bytes, name: str = "data") -> np.ndarray:
         As :func:`read_image`; also for the bytes of a DICOM file.
     """
     return _decode_stream(io.BytesIO(data), name)
+
+
+def check_is_file(path: str | Path) -> None:
+    """Refuse what is no regular file: a pipe or a device would block for ever.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no regular file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"path must be a file, got {path}. Check the name.")
 
 
 def check_num_pixels(path: str | Path, height: int, width: int) -> None:

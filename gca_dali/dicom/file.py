@@ -21,7 +21,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from gca_dali.dicom.header import HEADER_TAGS, DicomHeader, make_header
-from gca_dali.image import UnreadableImageError
+from gca_dali.image import UnreadableImageError, check_is_file
 
 _PREAMBLE_BYTES = 132
 _DEFLATED = DeflatedExplicitVRLittleEndian.encode()
@@ -47,8 +47,8 @@ class OpenDicom:
         Only elements that pixels need.
     header : DicomHeader
         The checked header.
-    pixel_offset, pixel_bytes : int
-        Where the value of Pixel Data begins and how long it is, up to the end of the file.
+    pixel_offset : int
+        Where the value of Pixel Data begins.
     pixel_vr : str
         "OB" or "OW".
     """
@@ -58,7 +58,6 @@ class OpenDicom:
     dataset: Dataset
     header: DicomHeader
     pixel_offset: int
-    pixel_bytes: int
     pixel_vr: str
 
 
@@ -79,10 +78,13 @@ def open_dicom(path: str | Path, *, with_patient: bool = False) -> Iterator[Open
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such regular file.
     UnreadableImageError
-        As :func:`probe_dicom`.
+        If it is no DICOM image, is cut short, or codes pixels in a way that nothing here reads.
     """
     name = str(path)
+    check_is_file(path)
     with open(path, "rb") as raw:
         try:
             stream = _inflate(raw, name)
@@ -151,7 +153,7 @@ def _locate_pixels(stream: BinaryIO, dataset: Dataset, name: str) -> OpenDicom:
         if min(length, num_left) < needed * header.num_frames:
             found = f"{min(length, num_left)} of {needed * header.num_frames} bytes"
             raise UnreadableImageError(name, f"pixel data cut short at {found}")
-    return OpenDicom(name, stream, dataset, header, start, num_left, vr)
+    return OpenDicom(name, stream, dataset, header, start, vr)
 
 
 def _check_decoder(syntax: UID, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import struct
 import tracemalloc
 from typing import Any
@@ -499,6 +500,14 @@ def test_coding_without_a_decoder_is_named(write):
         UnreadableImageError, match=r"coding '1\.2\.840\.10008\.1\.2\.7', for which no"
     ):
         read_dicom(write(data))
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for reader in (probe_dicom, read_dicom, stored_values):
+        with pytest.raises(FileNotFoundError, match="path must be a file, got"):
+            reader(pipe)
 
 
 def test_unknown_choice(write):
