@@ -1,6 +1,6 @@
 """Blur, contrast, noise, mask, cutout and normalisation in Numba; twin of `reference.render_views`.
 
-Enters: a resampled view, float32, transposed, before it is flipped. Leaves: the finished view, in
+Enters: a resampled view, float32, transposed until it is blurred. Leaves: the finished view, in
 the order that the reference documents.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from gca_dali_kernels.cpu.philox import draw
+from gca_dali_kernels.cpu.resample import sum_separable
 from gca_dali_kernels.look import NOISE_DEVIATION, NOISE_MEAN
 from gca_dali_kernels.philox import NOISE
 
@@ -29,96 +30,56 @@ def between(word, low, high):
 @njit(nogil=True, cache=True)
 def scale_intensity(view, scale, offset) -> None:
     """Scale, add and clip to 0…1."""
-    for j in range(view.shape[0]):
-        line = view[j]
-        for i in range(view.shape[1]):
-            line[i] = min(max(scale * line[i] + offset, ZERO), ONE)
+    for i in range(view.shape[0]):
+        line = view[i]
+        for j in range(view.shape[1]):
+            line[j] = min(max(scale * line[j] + offset, ZERO), ONE)
 
 
 @njit(nogil=True, cache=True)
 def raise_to(view, exponent) -> None:
     """Apply a gamma."""
-    for j in range(view.shape[0]):
-        for i in range(view.shape[1]):
-            view[j, i] = view[j, i] ** exponent
+    for i in range(view.shape[0]):
+        for j in range(view.shape[1]):
+            view[i, j] = view[i, j] ** exponent
 
 
 @njit(nogil=True, cache=True)
 def solarize(view) -> None:
     """Invert intensities of at least 0.5."""
-    for j in range(view.shape[0]):
-        for i in range(view.shape[1]):
-            if view[j, i] >= F32(0.5):
-                view[j, i] = ONE - view[j, i]
+    for i in range(view.shape[0]):
+        for j in range(view.shape[1]):
+            if view[i, j] >= F32(0.5):
+                view[i, j] = ONE - view[i, j]
 
 
 @njit(nogil=True, cache=True)
-def gaussian_weights(sigma):
-    """Return the middle weight and those beside it, cut at 3 sigma, padded to threes with zeros."""
+def gaussian_taps(sigma, length):
+    """Return first pixels and weights of a Gaussian cut at 3 sigma; the border pixels repeat."""
     radius = int(math.ceil(3.0 * sigma))
-    weights = np.zeros(1 + (radius + 2) // 3 * 3, F32)
-    total = 1.0
-    for k in range(1, radius + 1):
-        total += 2.0 * math.exp(-0.5 * (k / sigma) ** 2)
-    for k in range(radius + 1):
-        weights[k] = math.exp(-0.5 * (k / sigma) ** 2) / total
-    return weights
+    num_taps = min(2 * radius + 1, length)
+    firsts, weights = np.empty(length, np.int64), np.zeros((length, num_taps), F32)
+    gaussian = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    gaussian /= gaussian.sum()
+    for i in range(length):
+        firsts[i] = min(max(i - radius, 0), length - num_taps)
+        for k in range(-radius, radius + 1):
+            weights[i, min(max(i + k, 0), length - 1) - firsts[i]] += F32(gaussian[k + radius])
+    return firsts, weights
 
 
 @njit(nogil=True, cache=True)
-def blur(view, sigma, scratch) -> None:
-    """Blur with a Gaussian; the border pixels repeat outwards."""
-    num_lines, length = view.shape
-    weights = gaussian_weights(sigma)
-    radius = len(weights) - 1
-    padded = np.empty(length + 2 * radius, F32)
-    for j in range(num_lines):
-        line, target = view[j], scratch[j]
-        padded[:radius] = line[0]
-        padded[radius : radius + length] = line
-        padded[radius + length :] = line[length - 1]
-        middle, weight = padded[radius : radius + length], weights[0]
-        for i in range(length):
-            target[i] = weight * middle[i]
-        for k in range(1, radius, 3):
-            add_six(
-                (padded[radius - k :], padded[radius - k - 1 :], padded[radius - k - 2 :]),
-                (padded[radius + k :], padded[radius + k + 1 :], padded[radius + k + 2 :]),
-                weights[k : k + 3],
-                target,
-            )
-    last = num_lines - 1
-    for j in range(num_lines):
-        line, middle, weight = view[j], scratch[j], weights[0]
-        for i in range(length):
-            line[i] = weight * middle[i]
-        for k in range(1, radius, 3):
-            add_six(
-                (scratch[max(j - k, 0)], scratch[max(j - k - 1, 0)], scratch[max(j - k - 2, 0)]),
-                (
-                    scratch[min(j + k, last)],
-                    scratch[min(j + k + 1, last)],
-                    scratch[min(j + k + 2, last)],
-                ),
-                weights[k : k + 3],
-                line,
-            )
+def blur(turned_view, sigma, view) -> None:
+    """Blur a transposed view with a Gaussian; the result is upright."""
+    num_columns, num_rows = turned_view.shape
+    row_taps, column_taps = gaussian_taps(sigma, num_columns), gaussian_taps(sigma, num_rows)
+    sum_separable(turned_view, row_taps, column_taps, view)
 
 
 @njit(nogil=True, cache=True)
-def add_six(before, after, weights, target) -> None:
-    """Add three pairs of equally far lines, each times its weight: fewer passes over `target`."""
-    b0, b1, b2 = before
-    a0, a1, a2 = after
-    w0, w1, w2 = weights[0], weights[1], weights[2]
-    for i in range(len(target)):
-        target[i] += w0 * (b0[i] + a0[i]) + w1 * (b1[i] + a1[i]) + w2 * (b2[i] + a2[i])
-
-
-@njit(nogil=True, cache=True)
-def add_noise(view, sigma, flip, key, v) -> None:
+def add_noise(view, sigma, key, v) -> None:
     """Add the sum of four 16-bit words per pixel, scaled to `sigma`, and clip."""
-    num_columns, num_rows = view.shape
+    num_columns = view.shape[1]
     scale = sigma / NOISE_DEVIATION
     for pixel in range(0, view.size, 2):
         words = draw(key, NOISE | (v << 8), pixel // 2)
@@ -126,45 +87,48 @@ def add_noise(view, sigma, flip, key, v) -> None:
             near, far = (words[0], words[1]) if half == 0 else (words[2], words[3])
             total = (near & 0xFFFF) + (near >> 16) + (far & 0xFFFF) + (far >> 16)
             i, j = (pixel + half) // num_columns, (pixel + half) % num_columns
-            if flip:
-                j = num_columns - 1 - j
-            value = view[j, i] + F32((total - NOISE_MEAN) * scale)
-            view[j, i] = min(max(value, ZERO), ONE)
+            value = view[i, j] + F32((total - NOISE_MEAN) * scale)
+            view[i, j] = min(max(value, ZERO), ONE)
 
 
 @njit(nogil=True, cache=True)
 def mask_softly(view, saliency) -> None:
     """Multiply by saliency (0…255) over 255 plus 0.1, at most 1."""
-    for j in range(view.shape[0]):
-        line, values = view[j], saliency[j]
-        for i in range(view.shape[1]):
-            line[i] *= min(values[i] * F32(1 / 255) + F32(0.1), ONE)
+    for i in range(view.shape[0]):
+        line, values = view[i], saliency[i]
+        for j in range(view.shape[1]):
+            line[j] *= min(values[j] * F32(1 / 255) + F32(0.1), ONE)
 
 
 @njit(nogil=True, cache=True)
 def mask_hard(view, saliency, level) -> None:
     """Blacken where the saliency is below `level`."""
-    for j in range(view.shape[0]):
-        line, values = view[j], saliency[j]
-        for i in range(view.shape[1]):
-            if values[i] < level - F32(0.5):
-                line[i] = ZERO
+    for i in range(view.shape[0]):
+        line, values = view[i], saliency[i]
+        for j in range(view.shape[1]):
+            if values[j] < level - F32(0.5):
+                line[j] = ZERO
 
 
 @njit(nogil=True, cache=True)
-def finish_view(view, cutout, flip, look, target) -> None:
-    """Normalise, transpose, flip, black out the cutout, and write the view, [rows, columns]."""
-    num_columns, num_rows = view.shape
+def finish_view(view, cutout, look, target) -> None:
+    """Normalise, black out the cutout, and write the view."""
+    num_rows, num_columns = view.shape
     scale, offset = F32(1.0 / look.deviation), F32(-look.mean / look.deviation)
-    for first in range(0, num_columns, 8):
-        last = min(first + 8, num_columns)
-        for i in range(num_rows):
-            line = target[i]
-            for j in range(first, last):
-                line[num_columns - 1 - j if flip else j] = view[j, i] * scale + offset
     for i in range(num_rows):
-        line, centre = target[i], (2 * i + 1) << 15
-        if cutout[0] * num_rows <= centre < cutout[2] * num_rows:
-            for j in range(num_columns):
-                if cutout[1] * num_columns <= ((2 * j + 1) << 15) < cutout[3] * num_columns:
-                    line[j] = offset
+        source, line = view[i], target[i]
+        for j in range(num_columns):
+            line[j] = source[j] * scale + offset
+    top, bottom = covered_range(cutout[0], cutout[2], num_rows)
+    left, right = covered_range(cutout[1], cutout[3], num_columns)
+    for i in range(top, bottom):
+        target[i, left:right] = offset
+
+
+@njit(nogil=True, cache=True)
+def covered_range(start, end, num_pixels):
+    """Return the first and last + 1 pixel whose centre lies between two edges (Q16)."""
+    # (2i + 1) / 2n ≥ start / 65536 is i ≥ (start·n − 32768) / 65536, rounded up.
+    first = (np.int64(start) * num_pixels + 32767) >> 16
+    last = (np.int64(end) * num_pixels + 32767) >> 16
+    return first, last

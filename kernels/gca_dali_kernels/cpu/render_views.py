@@ -30,6 +30,7 @@ from gca_dali_kernels.cpu.resample import (
     resample_upright,
     sum_separable,
     tent_taps,
+    transpose,
 )
 from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
 from gca_dali_kernels.look import LOOK_DTYPE, NO_MASK, SOFT_MASK, ViewLook
@@ -115,21 +116,23 @@ def render_one(source, shape, level, v, inputs, target) -> None:
     (ranges, saliency, mark), (windows, turns, cutouts), key, (rotations_q16, looks) = inputs
     look, flip, step = looks[v], turns[v, 1], turns[v, 0]
     window = window_px(windows[v], saliency.shape, shape)
-    turned_shape = (target.shape[1], target.shape[0])
-    view, scratch = np.empty(turned_shape, F32), np.empty(turned_shape, F32)
+    view, turned_view = np.empty(target.shape, F32), np.empty(target.shape[::-1], F32)
     cosine, sine = 1.0, 0.0
     if step == UPRIGHT:
-        resample_upright(source, window, shape, level, view)
+        resample_upright(source, window, shape, level, flip, turned_view)
     else:
         cosine, sine = rotations_q16[step, 0] / 65536.0, rotations_q16[step, 1] / 65536.0
-        resample_turned(source, window, shape, level, (cosine, sine), ranges[0], view)
+        resample_turned(source, window, shape, level, (cosine, sine, flip), ranges[0], turned_view)
     scale = F32(1.0) / (ranges[1] - ranges[0])
-    scale_intensity(view, scale, -ranges[0] * scale)
+    scale_intensity(turned_view, scale, -ranges[0] * scale)
     first = draw(key, APPEARANCE | (v << 8), 0)
     second = draw(key, APPEARANCE | (v << 8), 1)
     third = draw(key, APPEARANCE | (v << 8), 2)
     if second[1] < look.blur_q32:
-        blur(view, between(second[2], look.blur_sigma_px_low, look.blur_sigma_px_high), scratch)
+        sigma = between(second[2], look.blur_sigma_px_low, look.blur_sigma_px_high)
+        blur(turned_view, sigma, view)
+    else:
+        transpose(turned_view, view)
     if first[0] < look.jitter_q32:
         brightness = between(first[1], look.brightness_low, look.brightness_high)
         contrast = between(first[2], look.contrast_low, look.contrast_high)
@@ -140,32 +143,35 @@ def render_one(source, shape, level, v, inputs, target) -> None:
         solarize(view)
     if third[0] < look.noise_q32:
         sigma = between(third[2], look.noise_sigma_low, look.noise_sigma_high)
-        add_noise(view, sigma, flip, key, v)
+        add_noise(view, sigma, key, v)
     if look.mask != NO_MASK and third[1] < look.mask_q32:
-        view_saliency(saliency, window, shape, (cosine, sine), scratch)
+        values = np.empty(target.shape, F32)
+        view_saliency(saliency, window, shape, (cosine, sine, flip), values)
         if look.mask == SOFT_MASK:
-            mask_softly(view, scratch)
+            mask_softly(view, values)
         else:
-            mask_hard(view, scratch, mark[4])
-    finish_view(view, cutouts[v], flip, look, target)
+            mask_hard(view, values, mark[4])
+    finish_view(view, cutouts[v], look, target)
 
 
 @njit(nogil=True, cache=True)
-def view_saliency(saliency, window, shape, turn, turned_view) -> None:
-    """Read the map bilinearly at each pixel of the view, transposed; the borders repeat outwards."""
+def view_saliency(saliency, window, shape, turn, values) -> None:
+    """Read the map bilinearly at each pixel of the view; the borders repeat outwards."""
     height, width = saliency.shape
     cells_y, cells_x = height / shape[0], width / shape[1]
     y0, x0, y1, x1 = window
     y0, x0, y1, x1 = y0 * cells_y, x0 * cells_x, y1 * cells_y, x1 * cells_x
-    num_columns, num_rows = turned_view.shape
+    num_rows, num_columns = values.shape
     if turn[1] == 0.0:
-        row_taps = axis_taps(y0, y1, (0, height), 0, num_rows, 1.0)
-        column_taps = axis_taps(x0, x1, (0, width), 0, num_columns, 1.0)
-        sum_separable(saliency, row_taps, column_taps, turned_view)
+        row_taps = axis_taps((y0, y1), (0, height), 0, num_rows, 1.0, False)
+        column_taps = axis_taps((x0, x1), (0, width), 0, num_columns, 1.0, turn[2])
+        sum_separable(saliency.T.copy(), column_taps, row_taps, values)
         return
     row_weights, column_weights = np.empty(min(3, height), F32), np.empty(min(3, width), F32)
     for j in range(num_columns):
         u = ((j + 0.5) / num_columns - 0.5) * (window[3] - window[1])
+        if turn[2]:
+            u = -u
         for i in range(num_rows):
             v = ((i + 0.5) / num_rows - 0.5) * (window[2] - window[0])
             y = (y0 + y1) / 2 + (turn[0] * v + turn[1] * u) * cells_y
@@ -177,7 +183,7 @@ def view_saliency(saliency, window, shape, turn, turned_view) -> None:
                 for m in range(len(column_weights)):
                     weight = row_weights[k] * column_weights[m]
                     total += weight * F32(saliency[row + k, column + m])
-            turned_view[j, i] = total
+            values[i, j] = total
 
 
 @njit(nogil=True, cache=True)

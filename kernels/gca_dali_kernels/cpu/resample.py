@@ -76,18 +76,20 @@ def tent_taps(centre, support, low, high, weights):
 
 
 @njit(nogil=True, cache=True)
-def axis_taps(start, end, bounds, level, num_rows, support):
+def axis_taps(edges, bounds, level, num_rows, support, flip):
     """Return first pixels, int64, [n], and weights, float32, [n, taps], of a view's rows.
 
-    `start` and `end` are the window's edges in pixels of the original; `bounds` is the range of
-    level pixels that the view may see.
+    `edges` are the window's start and end in pixels of the original; `bounds` is the range of
+    level pixels that the view may see; `flip` takes the rows from the end.
     """
+    start, end = edges
     scale = (end - start) / num_rows
     low, high = bounds
     num_taps = min(int(math.ceil(2 * support)) + 1, high - low)
     firsts, weights = np.empty(num_rows, np.int64), np.empty((num_rows, num_taps), F32)
     for i in range(num_rows):
-        centre = (start + (i + 0.5) * scale) * 0.5**level
+        from_start = num_rows - 1 - i if flip else i
+        centre = (start + (from_start + 0.5) * scale) * 0.5**level
         firsts[i] = tent_taps(centre, support, low, high, weights[i])
     return firsts, weights
 
@@ -146,16 +148,29 @@ def turn_rows(rows, num_columns, first, turned) -> None:
 
 
 @njit(nogil=True, cache=True)
-def sum_separable(source, row_taps, column_taps, turned_view) -> None:
-    """Sum weighted rows, then weighted columns; the view comes out transposed, [columns, rows].
+def transpose(source, target) -> None:
+    """Write the transposed array."""
+    num_rows, num_columns = source.shape
+    whole = num_rows - num_rows % NUM_TURNED
+    for first in range(0, whole, NUM_TURNED):
+        turn_rows(source[first : first + NUM_TURNED], num_columns, first, target)
+    for i in range(whole, num_rows):
+        for j in range(num_columns):
+            target[j, i] = source[i, j]
 
-    Both passes run along contiguous floats, which takes one transposition between them; the
-    second one, back, is left to `finish_view`, which writes every pixel anyway.
+
+@njit(nogil=True, cache=True)
+def sum_separable(source, row_taps, column_taps, turned_view) -> None:
+    """Sum weighted rows, then weighted columns; the result comes out transposed, [columns, rows].
+
+    Both passes run along contiguous floats, which takes one transposition between them. The one
+    back comes with the blur, which is such a sum too, or is made by `transpose`.
     """
     row_firsts, row_weights = row_taps
     column_firsts, column_weights = column_taps
     num_rows, num_columns = len(row_firsts), len(column_firsts)
-    low, high = column_firsts[0], column_firsts[-1] + column_weights.shape[1]
+    low = min(column_firsts[0], column_firsts[-1])
+    high = max(column_firsts[0], column_firsts[-1]) + column_weights.shape[1]
     rows = np.zeros((NUM_TURNED, high - low), F32)
     padded_rows = -(-num_rows // NUM_TURNED) * NUM_TURNED
     turned = np.empty((high - low, padded_rows), F32)
@@ -169,8 +184,8 @@ def sum_separable(source, row_taps, column_taps, turned_view) -> None:
 
 
 @njit(nogil=True, cache=True)
-def resample_upright(source, window, shape, level, turned_view) -> None:
-    """Crop and resize an upright window (y0, x0, y1, x1 in pixels of the original).
+def resample_upright(source, window, shape, level, flip, turned_view) -> None:
+    """Crop, resize and flip an upright window (y0, x0, y1, x1 in pixels of the original).
 
     `source` is the image after `level` halvings, `shape` that of the original.
     """
@@ -180,14 +195,14 @@ def resample_upright(source, window, shape, level, turned_view) -> None:
     columns_seen = level_bounds(x0, x1, shape[1], level, source.shape[1])
     support_y = tent_support((y1 - y0) / num_rows, level)
     support_x = tent_support((x1 - x0) / num_columns, level)
-    row_taps = axis_taps(y0, y1, rows_seen, level, num_rows, support_y)
-    column_taps = axis_taps(x0, x1, columns_seen, level, num_columns, support_x)
+    row_taps = axis_taps((y0, y1), rows_seen, level, num_rows, support_y, False)
+    column_taps = axis_taps((x0, x1), columns_seen, level, num_columns, support_x, flip)
     sum_separable(source, row_taps, column_taps, turned_view)
 
 
 @njit(nogil=True, cache=True)
 def resample_turned(source, window, shape, level, turn, outside, turned_view) -> None:
-    """Crop, resize and rotate by `turn` (cosine, sine); the view comes out transposed.
+    """Crop, resize, flip and rotate by `turn` (cosine, sine, flip); the view is transposed.
 
     A centre outside the image gives `outside`.
     """
@@ -201,6 +216,8 @@ def resample_turned(source, window, shape, level, turn, outside, turned_view) ->
     column_weights = np.empty(min(int(math.ceil(2 * support_x)) + 1, width), F32)
     for j in range(num_columns):
         u = ((j + 0.5) / num_columns - 0.5) * (x1 - x0)
+        if turn[2]:
+            u = -u
         for i in range(num_rows):
             v = ((i + 0.5) / num_rows - 0.5) * (y1 - y0)
             y = (y0 + y1) / 2 + turn[0] * v + turn[1] * u
