@@ -257,18 +257,16 @@ def _show(result: dict[str, Any]) -> Table:
 
 
 def _show_scores(result: dict[str, Any]) -> Table:
-    """Return means with intervals, a source or a gain per line."""
+    """Return means with intervals: a metric per line, a source or a gain per column."""
     from rich.table import Table
 
     from gca_dali.gaze.card import NAMES
 
-    metrics = list(next(iter(result["scores"].values())))
+    columns = result["scores"] | result["gains"]
     kind = "simulated gaze" if result["simulated"] else "recorded gaze"
-    table = Table(f"{result['num_images']} images, {kind}", *(NAMES[m] for m in metrics))
-    for name, by_metric in (result["scores"] | result["gains"]).items():
-        cells = [
-            f"{entry['mean']:.3f}\n{entry['ci95'][0]:.3f}…{entry['ci95'][1]:.3f}"
-            for entry in by_metric.values()
-        ]
-        table.add_row(name, *cells)
+    table = Table("", *columns, title=f"{result['num_images']} images, {kind}")
+    for metric in next(iter(columns.values())):
+        entries = [by_metric[metric] for by_metric in columns.values()]
+        cells = [f"{e['mean']:.3f}\n{e['ci95'][0]:.3f}…{e['ci95'][1]:.3f}" for e in entries]
+        table.add_row(NAMES[metric], *cells)
     return table

@@ -251,7 +251,7 @@ class GazePredictor:
         """Return what is stored: weights in half precision, running statistics in full."""
         weights = {name for name, _ in self.network.named_parameters()}
         tensors = {
-            name: value.cpu().half() if name in weights else value.cpu()
+            name: (value.cpu().half() if name in weights else value.cpu()).contiguous()
             for name, value in self.network.state_dict().items()
             if value.is_floating_point()
         }
@@ -261,7 +261,7 @@ class GazePredictor:
         """SHA-256 over configuration and stored weights: the same digest, the same maps."""
         digest = hashlib.sha256(json.dumps(self.network.config.as_dict()).encode())
         for name, value in sorted(self._tensors().items()):
-            digest.update(name.encode() + value.contiguous().numpy().tobytes())
+            digest.update(name.encode() + value.numpy().tobytes())
         return digest.hexdigest()
 
 
