@@ -62,6 +62,7 @@ def pretrain(
     from gca_dali.ssl.processes import Processes
 
     processes = Processes.from_environment()
+    processes.claim_gpu()
     checkpoint = training.out / training_loop.CHECKPOINT_NAME
     if not training.resume and checkpoint.exists():
         raise FileExistsError(

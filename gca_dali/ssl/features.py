@@ -18,6 +18,7 @@ from gca_dali.policy import ViewPolicy
 from gca_dali.progress import track
 from gca_dali.ssl.checkpoint import read_state
 from gca_dali.ssl.encoders import EncoderConfig, build_encoder, num_features_of
+from gca_dali.ssl.processes import choose_training_device
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,7 +78,7 @@ def load_whole_images(
     batch_size : int
         Images per batch.
     device : str
-        "cpu" or "cuda".
+        "auto", "cpu" or "cuda".
 
     Returns
     -------
@@ -119,21 +120,22 @@ def extract_features(
     batch_size : int
         Images per batch.
     device : str
-        "cpu" or "cuda".
+        "auto", "cpu" or "cuda".
 
     Returns
     -------
     tuple of numpy.ndarray
         Features, float32, [N, D], and whether each row could be read, bool, [N].
     """
-    encoder = encoder.to(device).eval()
+    chosen = choose_training_device(device)
+    encoder = encoder.to(chosen).eval()
     loader = load_whole_images(manifest, config, batch_size, device)
     features = np.zeros((len(manifest), num_features_of(encoder)), np.float32)
     seen = np.zeros(len(manifest), bool)
     with torch.inference_mode():
         for batch in track(loader, len(loader), "features"):
             rows = batch.index.cpu().numpy()
-            features[rows] = encoder(batch.views[0].to(device).float()).float().cpu().numpy()
+            features[rows] = encoder(batch.views[0].to(chosen).float()).float().cpu().numpy()
             seen[rows] = True
     return features, seen
 

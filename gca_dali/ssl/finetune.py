@@ -19,6 +19,7 @@ from gca_dali.policy import ViewPolicy
 from gca_dali.progress import track
 from gca_dali.ssl.encoders import num_features_of
 from gca_dali.ssl.features import load_whole_images
+from gca_dali.ssl.processes import choose_training_device
 from gca_dali.ssl.splits import VALIDATION_SHARE, hold_out
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Finetuning:
     batch_size : int
         Images per step, at most.
     device : str
-        "cpu" or "cuda".
+        "auto", "cpu" or "cuda".
     seed : int
         Of views, head and the choice of the learning rate.
     """
@@ -85,11 +86,12 @@ class Finetuning:
         """Return class probabilities, float64, [N, K], and whether each row was read, bool, [N]."""
         probability = np.zeros((len(rows), self.num_classes))
         seen = np.zeros(len(rows), bool)
+        chosen = choose_training_device(self.device)
         network.eval()
         with torch.inference_mode():
             for batch in load_whole_images(rows, self.encoder, self.batch_size, self.device):
                 index = batch.index.cpu().numpy()
-                logits = network(batch.views[0].float()).double()
+                logits = network(batch.views[0].to(chosen).float()).double()
                 probability[index] = logits.softmax(1).cpu().numpy()
                 seen[index] = True
         return probability, seen
@@ -100,17 +102,18 @@ class Finetuning:
         return float(-np.log(np.maximum(chosen[seen], 1e-6)).mean())
 
     def _train(self, encoder: nn.Module, rows: Manifest, rate: float) -> nn.Module:
+        chosen = choose_training_device(self.device)
         torch.manual_seed(self.seed)
         head = nn.Linear(num_features_of(encoder), self.num_classes)
-        network = nn.Sequential(copy.deepcopy(encoder), head).to(self.device).train()
+        network = nn.Sequential(copy.deepcopy(encoder), head).to(chosen).train()
         optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=_WEIGHT_DECAY)
         loader = self._load_views(rows)
         num_steps = self.num_epochs * len(loader)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
         for _ in track(range(self.num_epochs), self.num_epochs, "fine-tuning"):
             for batch in loader:
-                logits = network(batch.views[0].float())
-                loss = nn.functional.cross_entropy(logits, batch.label.to(logits.device))
+                logits = network(batch.views[0].to(chosen).float())
+                loss = nn.functional.cross_entropy(logits, batch.label.to(chosen))
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()

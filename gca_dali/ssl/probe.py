@@ -19,7 +19,6 @@ from gca_dali.ssl.features import (
 )
 from gca_dali.ssl.finetune import Finetuning
 from gca_dali.ssl.linear import fit_linear_probe
-from gca_dali.ssl.processes import choose_device
 from gca_dali.ssl.scores import Predictions, compare, score
 from gca_dali.ssl.splits import balance_subset, group_rows, split_rows
 
@@ -134,7 +133,6 @@ class _Task:
         self.train, self.test = split_rows(manifest, config.seed)
         self.manifest, self.groups = manifest, group_rows(manifest)
         self.num_classes = max(len(manifest.classes), int(manifest.label.max()) + 1)
-        self.device = choose_device(config.device)
         label = manifest.label[self.train]
         self.subsets = {
             f"{share:g}": self.train[balance_subset(label, share, config.seed)]
@@ -151,7 +149,7 @@ class _Task:
     def _judge_linear(self, encoder: nn.Module, look: EncoderConfig) -> dict[str, Predictions]:
         used = np.sort(np.concatenate([self.train, self.test]))
         found, read = extract_features(
-            encoder, look, self.manifest.take(used), self.config.batch_size, self.device
+            encoder, look, self.manifest.take(used), self.config.batch_size, self.config.device
         )
         features = np.zeros((len(self.manifest), found.shape[1]), np.float32)
         seen = np.zeros(len(self.manifest), bool)
@@ -174,7 +172,7 @@ class _Task:
     def _judge_finetuned(self, encoder: nn.Module, look: EncoderConfig) -> dict[str, Predictions]:
         config = self.config
         tuning = Finetuning(
-            look, self.num_classes, config.num_epochs, config.batch_size, self.device, config.seed
+            look, self.num_classes, config.num_epochs, config.batch_size, config.device, config.seed
         )
         predictions = {}
         for name, rows in self.subsets.items():

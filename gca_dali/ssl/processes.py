@@ -61,9 +61,27 @@ class Processes:
             )
         return batch_size // self.world_size
 
+    def claim_gpu(self) -> None:
+        """Make this process's GPU torch's current one, where there are GPUs; loaders follow it."""
+        import torch
 
-def choose_device(device: str) -> str:
-    """Return "cuda" or "cpu" for "auto", "cuda" or "cpu".
+        if self.world_size > 1 and torch.cuda.is_available():
+            torch.cuda.set_device(self.local_rank)
+            torch.cuda.init()
+
+
+def choose_training_device(device: str) -> str:
+    """Return where a network runs; a loader decides for itself, as it needs more of a GPU.
+
+    Parameters
+    ----------
+    device : str
+        "auto" (a GPU where torch finds one), "cpu" or "cuda".
+
+    Returns
+    -------
+    str
+        "cpu" or "cuda".
 
     Raises
     ------
@@ -112,7 +130,7 @@ def launch_fabric(device: str, precision: str) -> Fabric:
     if precision not in PRECISIONS:
         listed = ", ".join(PRECISIONS)
         raise ValueError(f"precision must be one of {listed}, got {precision!r}. Use auto.")
-    accelerator = choose_device(device)
+    accelerator = choose_training_device(device)
     if precision == "auto":
         halves = accelerator == "cuda" and torch.cuda.is_bf16_supported()
         precision = "bfloat16" if halves else "float32"

@@ -74,7 +74,8 @@ class PretrainRun:
 
     def train_on(self, batch: ViewBatch) -> dict[str, Tensor]:
         """Take one optimiser step; return "loss" and "feature_std"."""
-        outcome = self.module(*first_two_views(batch))
+        views = (v.to(self.fabric.device, non_blocking=True) for v in first_two_views(batch))
+        outcome = self.module(*views)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(outcome["loss"])
         self.optimizer.step()

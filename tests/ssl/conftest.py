@@ -1,0 +1,23 @@
+"""Phantoms that the tests of this folder share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gca_dali.manifest import Manifest
+from gca_dali.phantoms import write_phantoms
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty phantom knees of 64 x 64 pixels."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    return write_phantoms(folder, 40, kind="knee", height=64, width=64)
+
+
+@pytest.fixture(scope="session")
+def phantom_manifest(phantom_folder: Path) -> Manifest:
+    """Their rows, with labels, split and patients."""
+    return Manifest.from_csv(phantom_folder / "labels.csv")
