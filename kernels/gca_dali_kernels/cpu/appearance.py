@@ -56,7 +56,7 @@ def solarize(view) -> None:
 @njit(nogil=True, cache=True)
 def gaussian_taps(sigma, length):
     """Return first pixels and weights of a Gaussian cut at 3 sigma; the border pixels repeat."""
-    radius = int(math.ceil(3.0 * sigma))
+    radius = math.ceil(3.0 * sigma)
     num_taps = min(2 * radius + 1, length)
     firsts, weights = np.empty(length, np.int64), np.zeros((length, num_taps), F32)
     gaussian = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)

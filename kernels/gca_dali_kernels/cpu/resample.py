@@ -85,7 +85,7 @@ def axis_taps(edges, bounds, level, num_rows, support, flip):
     start, end = edges
     scale = (end - start) / num_rows
     low, high = bounds
-    num_taps = min(int(math.ceil(2 * support)) + 1, high - low)
+    num_taps = min(math.ceil(2 * support) + 1, high - low)
     firsts, weights = np.empty(num_rows, np.int64), np.empty((num_rows, num_taps), F32)
     for i in range(num_rows):
         from_start = num_rows - 1 - i if flip else i
@@ -212,8 +212,8 @@ def resample_turned(source, window, shape, level, turn, outside, turned_view) ->
     support_y = tent_support((y1 - y0) / num_rows, level)
     support_x = tent_support((x1 - x0) / num_columns, level)
     height, width = source.shape
-    row_weights = np.empty(min(int(math.ceil(2 * support_y)) + 1, height), F32)
-    column_weights = np.empty(min(int(math.ceil(2 * support_x)) + 1, width), F32)
+    row_weights = np.empty(min(math.ceil(2 * support_y) + 1, height), F32)
+    column_weights = np.empty(min(math.ceil(2 * support_x) + 1, width), F32)
     for j in range(num_columns):
         u = ((j + 0.5) / num_columns - 0.5) * (x1 - x0)
         if turn[2]:

@@ -1,14 +1,16 @@
 """The exact search for a window that holds tau, in Numba; twin of `Draw.search` and `Draw.grow`.
 
-The reference tries all places and all 256 sizes. Here a strip of the map that holds too little
-mass is skipped whole, and the growth is found by bisection: a larger window contains the smaller.
+The reference tries all places and all 256 sizes. Here a row or column of places whose strip of the
+map holds too little mass is skipped whole, and the growth is found by bisection: a larger window
+contains the smaller.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-from gca_dali_kernels.cpu.mass import integral_at
+from gca_dali_kernels.cpu.mass import integral_at, mass_upright
 from gca_dali_kernels.law import NUM_GROWTH_STEPS
 
 
@@ -21,44 +23,49 @@ def lattice_start(number, length, extent):
 
 
 @njit(nogil=True, cache=True)
-def search_columns(integral, y0, size, columns, least):
-    """Return the first x0 among lattice numbers `columns` (first, last) that holds `least`."""
-    h, w = size
-    width = (integral.shape[1] - 1) << 8
-    for column in range(columns[0], columns[1]):
-        x0 = lattice_start(column, w, width)
+def heavy_columns(integral, width_of_window, least):
+    """Return lattice numbers and starts of the columns whose strip of the map holds `least`."""
+    height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
+    num_columns = 2 * ((width >> 8) + 1)
+    numbers, starts = np.empty(num_columns, np.int64), np.empty(num_columns, np.int64)
+    count = 0
+    for number in range(num_columns):
+        x0 = lattice_start(number, width_of_window, width)
         if x0 >= 0:
-            right = integral_at(integral, y0 + h, x0 + w) - integral_at(integral, y0, x0 + w)
-            if right >= least:
-                left = integral_at(integral, y0 + h, x0) - integral_at(integral, y0, x0)
-                if right - left >= least:
-                    return x0
-    return -1
+            right = integral_at(integral, height, x0 + width_of_window)
+            if right - integral_at(integral, height, x0) >= least:
+                numbers[count], starts[count] = number, x0
+                count += 1
+    return numbers[:count], starts[:count]
 
 
 @njit(nogil=True, cache=True)
 def search_window(integral, size, start_word, least):
     """Return the first place from a random start whose mass is at least `least`, or (-1, -1)."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
+    h, w = size
     num_rows, num_columns = 2 * ((height >> 8) + 1), 2 * ((width >> 8) + 1)
     start = start_word * (num_rows * num_columns) >> 32
     first_row, first_column = start // num_columns, start % num_columns
+    numbers, starts = heavy_columns(integral, w, least)
+    if len(numbers) == 0:
+        return -1, -1
     for turn in range(num_rows + 1):
-        row = (first_row + turn) % num_rows
-        y0 = lattice_start(row, size[0], height)
+        y0 = lattice_start((first_row + turn) % num_rows, h, height)
         if y0 < 0:
             continue
-        strip = integral_at(integral, y0 + size[0], width) - integral_at(integral, y0, width)
+        strip = integral_at(integral, y0 + h, width) - integral_at(integral, y0, width)
         if strip < least:
             continue
-        # The row of the start is visited twice: first its end, at last its beginning.
-        columns = (
-            first_column if turn == 0 else 0,
-            first_column if turn == num_rows else num_columns,
-        )
-        x0 = search_columns(integral, y0, size, columns, least)
-        if x0 >= 0:
-            return y0, x0
+        for column in range(len(numbers)):
+            # The row of the start is visited twice: first its end, at last its beginning.
+            if turn == 0 and numbers[column] < first_column:
+                continue
+            if turn == num_rows and numbers[column] >= first_column:
+                break
+            x0 = starts[column]
+            if mass_upright(integral, y0, x0, y0 + h, x0 + w) >= least:
+                return y0, x0
     return -1, -1
 
 
