@@ -8,11 +8,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
+from pydicom import dcmread
+from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
 from benchmarks.fuzz_seeds import make_dicom, make_lut
 from gca_dali.dicom import VOI_CHOICES, read_dicom, stored_values
@@ -136,6 +139,34 @@ def test_grey_levels_keep_the_order_of_stored_values(pixels, inverted):
     assert intensity.inverted == inverted
     if np.ptp(pixels):
         assert (image.min(), image.max()) == (0, 65535)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")  # of pydicom's sigmoid
+@FEW
+@given(
+    st.integers(-3000, 3000),
+    st.integers(2, 5000),
+    st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
+    st.sampled_from([(1, 0), (0.5, -1024), (-2, 100)]),
+)
+def test_windows_agree_with_pydicom(centre, width, function, rescale):
+    pixels = np.arange(-2048, 2048, dtype=np.int16).reshape(64, 64)
+    data = make_dicom(
+        pixels,
+        bits_stored=12,
+        WindowCenter=centre,
+        WindowWidth=width,
+        VOILUTFunction=function,
+        RescaleSlope=rescale[0],
+        RescaleIntercept=rescale[1],
+    )
+    dataset = dcmread(io.BytesIO(data))
+    windowed = apply_windowing(apply_modality_lut(pixels, dataset), dataset)
+    ends = np.array([-2048, 2047]) * rescale[0] + rescale[1]
+    expected = (windowed - ends[0]) / (ends[1] - ends[0]) * 65535
+    # pydicom's range runs backwards where the slope is negative, and so does its window.
+    image, _ = read_bytes(data, voi="window")
+    np.testing.assert_allclose(image, expected, atol=1)
 
 
 @FEW
