@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-__all__ = ["BAND_PIXELS", "Band", "Canvas", "Curve", "Pose", "draw_pose", "fill_columns"]
+from gca_dali.phantoms.band import BAND_PIXELS, Band, Curve
 
-# Small enough that every array of a band stays in the processor's cache: four times faster.
-BAND_PIXELS = 16384
+__all__ = ["Canvas", "Pose", "draw_pose"]
 
 
 @dataclass(frozen=True)
@@ -66,92 +66,6 @@ def draw_pose(rng: np.random.Generator, zoom: float, mirrored: bool = False) -> 
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A tabulated curve: values and the cosine of the slope, each float32, [num_cells]."""
-
-    values: np.ndarray
-    cosines: np.ndarray
-
-
-@dataclass(frozen=True)
-class Band:
-    """Some rows of a canvas.
-
-    Parameters
-    ----------
-    rows : slice
-        Of the image.
-    low, high : float
-        Least and greatest y.
-    y, x : numpy.ndarray, float32, [h, W]
-        Anatomical coordinates of the pixel centres.
-    y_cell, x_cell : numpy.ndarray, intp, [h, W]
-        Where they lie in the tables of curves.
-    """
-
-    rows: slice
-    low: float
-    high: float
-    y: np.ndarray
-    x: np.ndarray
-    y_cell: np.ndarray
-    x_cell: np.ndarray
-
-    def thinned(self) -> Band:
-        """Every other column, for what changes slowly; see :func:`fill_columns`."""
-        fields = (self.y, self.x, self.y_cell, self.x_cell)
-        return Band(
-            self.rows, self.low, self.high, *(np.ascontiguousarray(f[:, ::2]) for f in fields)
-        )
-
-    def touches(self, low: float, high: float) -> bool:
-        """Whether any pixel has ``low`` < y < ``high``."""
-        return self.low < high and self.high > low
-
-    def at_x(self, curve: Curve) -> np.ndarray:
-        """Value of a curve over x at every pixel: float32, [h, W]."""
-        return curve.values[self.x_cell]
-
-    def at_y(self, curve: Curve) -> np.ndarray:
-        """Value of a curve over y at every pixel: float32, [h, W]."""
-        return curve.values[self.y_cell]
-
-    def below(self, curve: Curve) -> np.ndarray:
-        """Distance under y = curve(x), negative above it: float32, [h, W]."""
-        return (self.y - curve.values[self.x_cell]) * curve.cosines[self.x_cell]
-
-    def within(self, half_width: Curve) -> np.ndarray:
-        """Distance inside of x = ±half_width(y), negative outside: float32, [h, W]."""
-        gap = half_width.values[self.y_cell] - np.abs(self.x)
-        gap *= half_width.cosines[self.y_cell]
-        return gap
-
-
-def fill_columns(part: np.ndarray, width: int) -> np.ndarray:
-    """Undo :meth:`Band.thinned`: what was left out becomes the mean of its neighbours.
-
-    Parameters
-    ----------
-    part : numpy.ndarray, float32, [h, ceil(width / 2)]
-        Computed on a thinned band.
-    width : int
-        Of the image in pixels.
-
-    Returns
-    -------
-    numpy.ndarray, float32, [h, width]
-    """
-    filled = np.empty((len(part), width), dtype=np.float32)
-    filled[:, ::2] = part
-    between = filled[:, 1 : 2 * part.shape[1] - 1 : 2]
-    np.add(part[:, :-1], part[:, 1:], out=between)
-    between *= 0.5
-    if width % 2 == 0:
-        filled[:, -1] = part[:, -1]
-    return filled
-
-
-@dataclass(frozen=True)
 class Canvas:
     """An image's pixels and where each lies in the body.
 
@@ -177,7 +91,7 @@ class Canvas:
         """The shorter side in pixels: one anatomical unit at scale 1."""
         return min(self.height, self.width)
 
-    @property
+    @cached_property
     def _reach(self) -> float:
         """Curves are tabulated from −reach to reach, which holds every pixel."""
         half = np.array(self.shape) / (2 * self.side_px)
@@ -189,7 +103,7 @@ class Canvas:
         """Length of a curve's table: four entries per pixel."""
         return int(8 * self._reach * self.side_px)
 
-    @property
+    @cached_property
     def _matrix(self) -> np.ndarray:
         """Anatomical (y, x) to units of the shorter side, before the shift: float64, [2, 2]."""
         cos, sin = np.cos(self.pose.angle), np.sin(self.pose.angle)
@@ -208,20 +122,12 @@ class Canvas:
         columns = (np.arange(self.width) + 0.5 - self.width / 2) / self.side_px - self.pose.shift_x
         down, across = inverse[:, :1] * rows, inverse[:, 1:] * columns
         to_cells = (self._num_cells - 1) / (2 * self._reach)
-        axes = [part.astype(np.float32) for part in (down, across)]
-        cells = [
-            part.astype(np.float32)
-            for part in ((down + self._reach) * to_cells + 0.5, across * to_cells)
-        ]
+        down = np.concatenate([down, (down + self._reach) * to_cells + 0.5]).astype(np.float32)
+        across = np.concatenate([across, across * to_cells]).astype(np.float32)
         num_rows = max(1, BAND_PIXELS // self.width)
         for start in range(0, self.height, num_rows):
             part = slice(start, min(start + num_rows, self.height))
-            y, x = (axes[0][i, part, None] + axes[1][i] for i in (0, 1))
-            y_cell, x_cell = (
-                (cells[0][i, part, None] + cells[1][i]).astype(np.intp) for i in (0, 1)
-            )
-            corners = y[[0, 0, -1, -1], [0, -1, 0, -1]]
-            yield Band(part, float(corners.min()), float(corners.max()), y, x, y_cell, x_cell)
+            yield Band(part, down[:, part, None], across[:, None, :])
 
     def curve(self, knots: Sequence[tuple[float, float]]) -> Curve:
         """Tabulate a monotone-cubic curve through knots, flat outside of them.
@@ -287,9 +193,10 @@ def _monotone_cubic(ticks: np.ndarray, knots: np.ndarray) -> np.ndarray:
     total = slopes[1:] + slopes[:-1]
     inner = 2 * np.divide(product, total, out=np.zeros_like(total), where=product > 0)
     tangents = np.concatenate([slopes[:1], inner, slopes[-1:]])
-    held = np.clip(ticks, positions[0], positions[-1])
-    piece = np.clip(np.searchsorted(positions, held, side="right") - 1, 0, len(steps) - 1)
     bend = (tangents[:-1] + tangents[1:] - 2 * slopes) / steps**2
     sag = (3 * slopes - 2 * tangents[:-1] - tangents[1:]) / steps
-    along = held - positions[piece]
-    return values[piece] + along * (tangents[piece] + along * (sag[piece] + along * bend[piece]))
+    pieces = np.stack([positions[:-1], values[:-1], tangents[:-1], sag, bend])
+    held = np.minimum(np.maximum(ticks, positions[0]), positions[-1])
+    start, value, tangent, sag, bend = pieces[:, np.searchsorted(positions[1:-1], held)]
+    along = held - start
+    return value + along * (tangent + along * (sag + along * bend))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gca_dali.phantoms.canvas import Band, Canvas, Curve, fill_columns
+from gca_dali.phantoms.band import Band, Curve, fill_columns
+from gca_dali.phantoms.canvas import Canvas
 from gca_dali.phantoms.chest import (
     BORDER_LEFT,
     BORDER_RIGHT,
@@ -27,8 +28,8 @@ __all__ = ["render_chest"]
 # fmt: off
 # Half width of the trunk over y.
 _TRUNK = (
-    (-0.60, 0.10), (-0.46, 0.115), (-0.425, 0.16), (-0.395, 0.30), (-0.365, 0.42), (-0.33, 0.50),
-    (-0.25, 0.56), (-0.10, 0.56), (0.0, 0.50), (0.10, 0.452), (0.20, 0.44), (0.60, 0.455),
+    (-0.60, 0.10), (-0.46, 0.115), (-0.43, 0.16), (-0.41, 0.30), (-0.395, 0.42), (-0.36, 0.51),
+    (-0.28, 0.56), (-0.10, 0.56), (0.0, 0.50), (0.10, 0.452), (0.20, 0.44), (0.60, 0.455),
 )
 # Height of the clavicles over the distance from the spine.
 _CLAVICLE = (

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from gca_dali.phantoms.canvas import BAND_PIXELS
+from gca_dali.phantoms.band import BAND_PIXELS
 from gca_dali.phantoms.fields import tapered
 from gca_dali.phantoms.texture import SmoothField, block_means, clouds, grain
 

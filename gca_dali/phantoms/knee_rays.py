@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gca_dali.phantoms.canvas import Band, Canvas, Curve, fill_columns
+from gca_dali.phantoms.band import Band, Curve, fill_columns
+from gca_dali.phantoms.canvas import Canvas
 from gca_dali.phantoms.fields import chord, ellipse, line, rim, smooth_max, smooth_min, tapered
 from gca_dali.phantoms.knee import KneeLesions, KneeShape, Spur
 from gca_dali.phantoms.texture import clouds
