@@ -18,6 +18,7 @@ from gca_dali import __version__
 # Name: (module whose ``app`` holds the command or the group, the line that --help shows).
 COMMANDS = {
     "index": ("gca_dali.cli.index", "Read headers into a manifest; name what is refused."),
+    "preview": ("gca_dali.cli.preview", "Image, saliency, windows and views side by side."),
     "audit": ("gca_dali.cli.audit", "Per policy: lesions kept, window area, view overlap."),
     "doctor": ("gca_dali.cli.doctor", "Versions, GPU, and which decoders work here."),
 }

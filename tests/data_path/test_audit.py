@@ -79,7 +79,7 @@ def test_overlap_of_turned_windows_agrees_with_counted_points():
         np.concatenate([first.turns, second.turns], axis=1),
         first.shapes,
     )
-    points = np.stack(np.mgrid[:400, :800], axis=-1).reshape(-1, 2) / 4 + 0.125
+    points = np.moveaxis(np.mgrid[:400, :800], 0, -1).reshape(-1, 2) / 4 + 0.125
     a, b = contains(first, points), contains(second, points)
     assert pair.pair_iou()[0] == pytest.approx((a & b).sum() / (a | b).sum(), abs=0.01)
 
@@ -96,10 +96,8 @@ def test_turned_windows_of_a_plan_hold_what_the_kernel_says():
         y, x = (np.mgrid[:512, :512].reshape(2, -1) + 0.5) / 512
         mass = maps[b][(y * 64).astype(int), (x * 64).astype(int)].astype(float)
         for v in range(2):
-            one = PlacedWindows(
-                *(a[b : b + 1, v : v + 1] for a in (placed.windows, placed.turns)),
-                shapes[b : b + 1],
-            )
+            place = (slice(b, b + 1), slice(v, v + 1))
+            one = PlacedWindows(placed.windows[place], placed.turns[place], shapes[b : b + 1])
             inside = contains(one, np.stack([y * shapes[b, 0], x * shapes[b, 1]], axis=1))
             assert mass[inside].sum() / mass.sum() == pytest.approx(plan.retained[b, v], abs=0.01)
 
