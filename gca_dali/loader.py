@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from gca_dali.checks import check_at_least, check_choice
 from gca_dali.decode import find_fault
 from gca_dali.deliver import deliver
-from gca_dali.device import choose_device
 from gca_dali.order import Order
 from gca_dali.pipeline import ViewMaker, build_pipeline
 from gca_dali.policy import ViewPolicy
@@ -44,7 +43,7 @@ class LoaderConfig:
         Images per batch of this rank.
     num_views : int
     device : str
-        "auto", "cpu" or "cuda".
+        "auto" or "cpu".
     seed : int
         64-bit key of all random numbers.
     rank, world_size : int
@@ -74,6 +73,7 @@ class LoaderConfig:
         """Refuse what `Order` does not look at."""
         check_at_least("num_views", self.num_views, 1)
         check_at_least("num_threads", self.num_threads, 0)
+        check_choice("device", self.device, ("auto", "cpu"))
         check_choice("on_error", self.on_error, ("quarantine", "raise"))
 
 
@@ -119,7 +119,6 @@ class GCALoader:
                 "saliency must be given for a policy that looks at it, got None. Pass a folder of "
                 "maps, a predictor or 'centre', or use ViewPolicy.random()."
             )
-        self.device = choose_device(config.device)
         self.order = Order(
             num_samples=len(manifest),
             batch_size=config.batch_size,

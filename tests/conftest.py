@@ -46,3 +46,21 @@ def _gpu_marker(request: pytest.FixtureRequest) -> None:
     """Apply the rule of ``require_gpu`` to every test marked ``gpu``."""
     if request.node.get_closest_marker("gpu"):
         request.getfixturevalue("require_gpu")
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 28 phantom chests and knees, 96 × 96, 8 bits, with maps, boxes and fixations."""
+    from gca_dali.phantoms import write_phantoms
+
+    folder = tmp_path_factory.mktemp("phantoms")
+    return write_phantoms(folder, 28, kind="mixed", height=96, width=96)
+
+
+@pytest.fixture(scope="session")
+def deep_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 4 phantom chests, 96 × 96, 16 bits."""
+    from gca_dali.phantoms import write_phantoms
+
+    folder = tmp_path_factory.mktemp("deep_phantoms")
+    return write_phantoms(folder, 4, kind="chest", height=96, width=96, bits=16)
