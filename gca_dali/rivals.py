@@ -69,7 +69,7 @@ def dali(work: Workload) -> Iterator[int]:
 
 
 def torchvision(work: Workload) -> Iterator[int]:
-    """A data set with torchvision's v2 transforms in a DataLoader with workers."""
+    """Decode and transform with torchvision (v2) in the workers of a DataLoader."""
     import torch
     from torchvision.io import ImageReadMode, decode_image
     from torchvision.transforms import v2
@@ -101,7 +101,7 @@ def torchvision(work: Workload) -> Iterator[int]:
 
 
 def gca(work: Workload) -> Iterator[int]:
-    """This project's loader: gaze-weighted windows, maps from the table."""
+    """Load with this project: gaze-weighted windows, maps from the table."""
     from gca_dali.loader import GCALoader
     from gca_dali.operators import Crop
 
@@ -128,8 +128,8 @@ RIVALS = {"gca": gca, "dali": dali, "torchvision": torchvision}
 
 def dali_paths(work: Workload) -> Any:
     """Return an endless source of paths, batch by batch."""
-    import nvidia.dali.fn as fn
     import numpy as np
+    import nvidia.dali.fn as fn
 
     paths = [np.frombuffer(file.encode(), np.uint8) for file in work.files]
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from gca_dali.cli.several import take_several
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -121,7 +123,9 @@ def make_app() -> typer.Typer:
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-def command(app: typer.Typer) -> Callable[[Callable[..., Report | None]], Callable[..., None]]:
+def command(
+    app: typer.Typer, *several: str
+) -> Callable[[Callable[..., Report | None]], Callable[..., None]]:
     """Register a function as a command that reports and fails as all commands do.
 
     Parameters of a dataclass type become one option per field. A function that returns None
@@ -131,6 +135,8 @@ def command(app: typer.Typer) -> Callable[[Callable[..., Report | None]], Callab
     ----------
     app : typer.Typer
         From :func:`make_app`.
+    *several : str
+        Options that take several values at once: ``--fractions 0.01 0.1 1``.
 
     Returns
     -------
@@ -156,7 +162,7 @@ def command(app: typer.Typer) -> Callable[[Callable[..., Report | None]], Callab
         run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
         run.__annotations__ = {item.name: item.annotation for item in parameters}
         del run.__wrapped__
-        return app.command()(run)
+        return app.command(cls=take_several(*several) if several else None)(run)
 
     return register
 

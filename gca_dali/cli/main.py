@@ -20,6 +20,7 @@ COMMANDS = {
     "index": ("gca_dali.cli.index", "Read headers into a manifest; name what is refused."),
     "preview": ("gca_dali.cli.preview", "Image, saliency, windows and views side by side."),
     "audit": ("gca_dali.cli.audit", "Per policy: lesions kept, window area, view overlap."),
+    "bench": ("gca_dali.cli.bench", "Throughput against decoding alone and other loaders."),
     "doctor": ("gca_dali.cli.doctor", "Versions, GPU, and which decoders work here."),
 }
 

@@ -1,0 +1,110 @@
+"""``gca-dali bench``: throughput against decoding alone, DALI's own operators and torchvision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gca_dali.cli.common import Report, command, make_app
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from gca_dali.bench import Throughput
+    from gca_dali.manifest import Manifest
+
+app = make_app()
+LOADERS = ("gca", "dali", "torchvision")
+
+
+@command(app, "--loaders")
+def bench(
+    manifest: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[MANIFEST]", help="A folder, a CSV or a manifest; phantom JPEGs by default."
+        ),
+    ] = None,
+    loaders: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help=f"Of {', '.join(LOADERS)}.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
+    views: Annotated[int, typer.Option(min=1, help="Views per image.")] = 2,
+    size: Annotated[int, typer.Option(min=1, help="Side of a view in pixels.")] = 224,
+    rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds.")] = 7,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Per loader and round.")] = 3.0,
+) -> Report:
+    """Measure images per second side by side; ratios are medians over interleaved rounds."""
+    import tempfile
+
+    from gca_dali.bench import Workload, measure
+    from gca_dali.progress import track
+
+    names = tuple(loaders or LOADERS)
+    with tempfile.TemporaryDirectory() as scratch:
+        opened = open_images(manifest, Path(scratch))
+        work = Workload(opened, batch_size=batch_size, num_views=views, size=size)
+        turns = iter(
+            track(range(rounds * (len(names) + 1)), rounds * (len(names) + 1), "measuring")
+        )
+        decode_only, measured = measure(
+            work, names, num_rounds=rounds, seconds=seconds, report=lambda: next(turns, None)
+        )
+    result: dict[str, Any] = {
+        "decode_only": decode_only.images_per_second,
+        "loaders": {
+            one.name: {
+                "images_per_second": one.images_per_second,
+                "ratio_to_decode_only": median(one.ratios(decode_only)),
+                "ratio_spread": spread(one.ratios(decode_only)),
+            }
+            for one in measured
+        },
+        "device": work.device,
+        "workload": str(work),
+    }
+    return Report(result, _show(decode_only, measured, result))
+
+
+def open_images(source: Path | None, scratch: Path) -> Manifest:
+    """Open the manifest, or write phantom JPEGs of 1.3 megapixels."""
+    from gca_dali.manifest import Manifest
+
+    if source is not None:
+        return Manifest.open(source, progress=True)
+    from PIL import Image
+
+    from gca_dali.phantoms import make_phantom
+    from gca_dali.progress import track
+
+    for number in track(range(16), 16, "drawing phantoms"):
+        phantom = make_phantom("chest", number, height=1152, width=1152)
+        Image.fromarray(phantom.image).save(scratch / f"chest_{number:02d}.jpg", quality=90)
+    return Manifest.from_folder(scratch)
+
+
+def spread(values: list[float]) -> list[float]:
+    """Return the 20th and 80th percentile."""
+    fifths = quantiles(values, n=5, method="inclusive")
+    return [fifths[0], fifths[-1]]
+
+
+def _show(
+    decode_only: Throughput, measured: list[Throughput], result: dict[str, Any]
+) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+
+    table = Table("loader")
+    for name in ("images/s", "of decode-only", "20th–80th percentile"):
+        table.add_column(name, justify="right")
+    table.add_row("decode only", f"{decode_only.images_per_second:.0f}", "1.00", "")
+    for one in measured:
+        row = result["loaders"][one.name]
+        low, high = row["ratio_spread"]
+        ratio = f"{row['ratio_to_decode_only']:.2f}"
+        table.add_row(one.name, f"{one.images_per_second:.0f}", ratio, f"{low:.2f}–{high:.2f}")
+    return Group(table, result["workload"])
