@@ -33,9 +33,10 @@ def uncertain_pixels(case: ViewCase) -> np.ndarray:
     uncut = replace(case, looks=plain)
     views = render_views(*uncut.inputs)
     uncertain = np.zeros(views.shape, bool)
+    windows, turns, _ = case.plan
     for b, image in enumerate(case.images):
         for v, look in enumerate(case.looks):
-            centres = centres_of(case, b, v)
+            centres = centres_of(case, b, windows[b, v], turns[b, v])
             edges = np.stack([centres, np.array(image.shape) - centres])
             uncertain[b, v] = (np.abs(edges) < BAND).any(axis=(0, -1))
             if look.solarize:
@@ -48,11 +49,9 @@ def uncertain_pixels(case: ViewCase) -> np.ndarray:
     return uncertain
 
 
-def centres_of(case: ViewCase, b: int, v: int) -> np.ndarray:
-    """Return where the pixels of one view lie in its image, [height, width, 2]."""
-    windows, turns, _ = case.plan
-    step, flip = (int(value) for value in turns[b, v])
-    turn = None if step < 0 else tuple(case.law.rotations_q16[step] / 2**16)
-    return view_centres(
-        windows[b, v], case.maps.shape[1:], case.images[b].shape, (turn, flip), case.size
-    )
+def centres_of(case: ViewCase, b: int, window: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Return where the pixels of a view of image `b` lie in it, [height, width, 2]."""
+    step, flip = (int(value) for value in turn)
+    rotation = None if step < 0 else tuple(case.law.rotations_q16[step] / 2**16)
+    shape = case.images[b].shape
+    return view_centres(window, case.maps.shape[1:], shape, (rotation, flip), case.size)

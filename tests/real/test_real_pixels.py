@@ -9,16 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torchvision.transforms.v2.functional import resized_crop
 
 from gca_dali.image import read_image
-from gca_dali_kernels.cpu.render_views import render_views
-from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
-from gca_dali_kernels.look import ViewLook
+from plain_views import crop_with_torchvision, psnr_db, render_windows
 
 NUM_WINDOWS = 24
-SIZE = (224, 224)
 LEAST_PSNR_DB = 45.0
 
 
@@ -37,39 +32,6 @@ def draw_windows_px(shape: tuple[int, int], rng: np.random.Generator) -> np.ndar
     return np.array(windows, np.int32)
 
 
-def render(image: np.ndarray, windows_px: np.ndarray, value_range: tuple[float, float]):
-    """Return plain views, float32, [windows, 224, 224], with intensities 0 to 1."""
-    count = len(windows_px)
-    # One cell per pixel puts every pixel border on a whole number of units.
-    maps = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (1, *image.shape))
-    turns = np.broadcast_to(np.array([-1, 0], np.int32), (1, count, 2))
-    plan = (windows_px[None] * UNITS_PER_CELL, turns, np.zeros((1, count, 4), np.int32))
-    views = np.empty((1, count, *SIZE), np.float32)
-    render_views(
-        [image],
-        np.array([value_range], np.float32),
-        (np.ascontiguousarray(maps), np.zeros((1, 5), np.int32)),
-        (plan[0], np.ascontiguousarray(plan[1]), plan[2]),
-        np.array([0]),
-        (0, 0),
-        (WindowLaw(), (ViewLook(),) * count),
-        views,
-    )
-    return views[0]
-
-
-def crop_with_torchvision(image: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Return torchvision's view of a window, in values of the image."""
-    y0, x0, y1, x1 = (int(edge) for edge in window)
-    tensor = torch.from_numpy(image.astype(np.float32))[None]
-    return resized_crop(tensor, y0, x0, y1 - y0, x1 - x0, list(SIZE), antialias=True)[0].numpy()
-
-
-def psnr_db(view: np.ndarray, expected: np.ndarray) -> float:
-    """Return the PSNR of intensities 0 to 1."""
-    return float(-10 * np.log10(max(((view - expected) ** 2).mean(), 1e-12)))
-
-
 @pytest.mark.parametrize(("folder", "num_files"), [("chest", 23), ("formats", 18)])
 def test_psnr_against_torchvision(shared_data: Path, folder: str, num_files: int):
     worst = {}
@@ -78,7 +40,7 @@ def test_psnr_against_torchvision(shared_data: Path, folder: str, num_files: int
         windows_px = draw_windows_px(image.shape, np.random.default_rng(image.size))
         # On the image's own range: a 12-bit image in 16 bits earns nothing by its empty levels.
         low, high = float(image.min()), float(image.max())
-        views = render(image, windows_px, (low, high))
+        views = render_windows(image, windows_px, (low, high))
         worst[path.name] = min(
             psnr_db(view, (crop_with_torchvision(image, window) - low) / (high - low))
             for view, window in zip(views, windows_px, strict=True)
@@ -95,7 +57,7 @@ def test_sixteen_bits_stay(shared_data: Path):
         low, high = float(image.min()), float(image.max())
         y0, x0 = image.shape[0] // 2 - 150, image.shape[1] // 2 - 150
         windows = np.array([(0, 0, *image.shape), (y0, x0, y0 + 300, x0 + 300)], np.int32)
-        views = render(image, windows, (low, high))
+        views = render_windows(image, windows, (low, high))
         # Rounded to the source's own levels, so that interpolation alone cannot make them.
         num_levels[path.name] = min(len(np.unique(np.rint(v * (high - low)))) for v in views)
         # Hardly shrunk, a view shows whether its source was cut to 8 bits on the way.
