@@ -166,9 +166,10 @@ class _Worker:
     def read(
         self, path: Path, frame: int, voi: str, deadline: float
     ) -> tuple[np.ndarray, DicomIntensity | None]:
-        request = json.dumps({"path": str(path), "frame": frame, "voi": voi}).encode()
+        # The worker keeps the folder that it was started in.
+        request = {"path": str(path.absolute()), "frame": frame, "voi": voi}
         try:
-            reply, image = _exchange(self._start(), request, deadline)
+            reply, image = _exchange(self._start(), json.dumps(request).encode(), deadline)
         # ValueError and KeyError: a reply that is not one.
         except (EOFError, BrokenPipeError, TimeoutError, ValueError, KeyError) as error:
             raise DecoderCrashError(path, self._explain(error)) from error

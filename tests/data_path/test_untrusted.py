@@ -121,6 +121,11 @@ def test_a_worker_that_died_idle_costs_no_file(png):
         assert pool.read(png)[0].shape == (24, 32)
 
 
+def test_relative_paths_follow_the_caller(pool, monkeypatch, png):
+    monkeypatch.chdir(png.parent)
+    assert pool.read(png.name)[0].shape == (24, 32)
+
+
 def test_workers_are_renewed(monkeypatch, png):
     monkeypatch.setattr(untrusted, "_MAX_FILES_PER_WORKER", 2)
     with DecoderPool(num_workers=1) as pool:
