@@ -159,6 +159,8 @@ def measure(
         for name, iterator in loaders.items():
             take(iterator, NUM_PREFETCHED, 0.0)
             rates[name].append(take(iterator, 1, seconds))
+            # Let it fill its queue again now, and not in the turn of the next.
+            time.sleep(NUM_PREFETCHED * work.batch_size / rates[name][-1])
             report()
     first, *others = (Throughput(name, tuple(values)) for name, values in rates.items())
     return first, others

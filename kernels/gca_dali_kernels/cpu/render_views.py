@@ -6,6 +6,8 @@ cost little beside the decoding of the image.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -25,9 +27,9 @@ from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.cpu.resample import (
     axis_taps,
     choose_level,
-    halve,
     resample_turned,
     resample_upright,
+    shrink,
     sum_separable,
     tent_taps,
     transpose,
@@ -85,44 +87,67 @@ def render_views(
 @njit(nogil=True, cache=True)
 def render_image(image, saliency, plan, key, looks, views) -> None:
     """Render all views of one image, from the level of the pyramid that suits each."""
-    height, width = image.shape
-    windows, grid = plan[0], saliency[1].shape
-    levels = np.empty(len(windows), np.int64)
-    for v in range(len(windows)):
-        y0, x0, y1, x1 = window_px(windows[v], grid, (height, width))
+    shape, num_views = image.shape, len(views)
+    inputs = (saliency, plan, key, looks)
+    levels = np.empty(num_views, np.int64)
+    for v in range(num_views):
+        y0, x0, y1, x1 = window_px(plan[0][v], saliency[1].shape, shape)
         scales = (y1 - y0) / views.shape[1], (x1 - x0) / views.shape[2]
-        levels[v] = choose_level(scales[0], scales[1], height, width)
+        levels[v] = choose_level(scales[0], scales[1], shape[0], shape[1])
         if levels[v] == 0:
-            render_one(image, (height, width), 0, v, (saliency, plan, key, looks), views[v])
+            render_one(image, (0, 0), shape, 0, v, inputs, views[v])
     highest = levels.max()
     if highest == 0:
         return
-    row = np.empty(width, F32)
-    half = np.empty((height // 2, width // 2), F32)
-    halve(image, half, row)
-    for level in range(1, highest + 1):
-        for v in range(len(windows)):
+    lowest = levels[levels > 0].min()
+    top, left, bottom, right = seen_region(plan, levels, highest, saliency[1].shape, shape)
+    small = np.empty(((bottom - top) >> lowest, (right - left) >> lowest), F32)
+    shrink(image, (top, left), lowest, small)
+    for level in range(lowest, highest + 1):
+        for v in range(num_views):
             if levels[v] == level:
-                render_one(half, (height, width), level, v, (saliency, plan, key, looks), views[v])
+                render_one(small, (top, left), shape, level, v, inputs, views[v])
         if level < highest:
-            quarter = np.empty((half.shape[0] // 2, half.shape[1] // 2), F32)
-            halve(half, quarter, row)
-            half = quarter
+            smaller = np.empty((small.shape[0] // 2, small.shape[1] // 2), F32)
+            shrink(small, (0, 0), 1, smaller)
+            small = smaller
 
 
 @njit(nogil=True, cache=True)
-def render_one(source, shape, level, v, inputs, target) -> None:
-    """Render view `v` from the image after `level` halvings."""
+def seen_region(plan, levels, highest, grid, shape):
+    """Return the part of the image (y0, x0, y1, x1) that the shrunk views see, in whole squares."""
+    windows, turns = plan[0], plan[1]
+    square = 1 << highest
+    top, left, bottom, right = shape[0], shape[1], 0, 0
+    for v in range(len(levels)):
+        if levels[v] > 0:
+            y0, x0, y1, x1 = window_px(windows[v], grid, shape)
+            if turns[v, 0] != UPRIGHT:
+                y0, x0, y1, x1 = 0.0, 0.0, float(shape[0]), float(shape[1])
+            top, left = min(top, int(y0)), min(left, int(x0))
+            bottom, right = max(bottom, math.ceil(y1)), max(right, math.ceil(x1))
+    top, left = top // square * square, left // square * square
+    bottom = min(-(-bottom // square) * square, shape[0])
+    right = min(-(-right // square) * square, shape[1])
+    return top, left, bottom, right
+
+
+@njit(nogil=True, cache=True)
+def render_one(source, corner, shape, level, v, inputs, target) -> None:
+    """Render view `v` from the image after `level` halvings, which begins at `corner`."""
     (ranges, saliency, mark), (windows, turns, cutouts), key, (rotations_q16, looks) = inputs
     look, flip, step = looks[v], turns[v, 1], turns[v, 0]
     window = window_px(windows[v], saliency.shape, shape)
+    y0, x0, y1, x1 = window
+    seen = (y0 - corner[0], x0 - corner[1], y1 - corner[0], x1 - corner[1])
+    rest = (shape[0] - corner[0], shape[1] - corner[1])
     view, turned_view = np.empty(target.shape, F32), np.empty(target.shape[::-1], F32)
     cosine, sine = 1.0, 0.0
     if step == UPRIGHT:
-        resample_upright(source, window, shape, level, flip, turned_view)
+        resample_upright(source, seen, rest, level, flip, turned_view)
     else:
         cosine, sine = rotations_q16[step, 0] / 65536.0, rotations_q16[step, 1] / 65536.0
-        resample_turned(source, window, shape, level, (cosine, sine, flip), ranges[0], turned_view)
+        resample_turned(source, seen, rest, level, (cosine, sine, flip), ranges[0], turned_view)
     scale = F32(1.0) / (ranges[1] - ranges[0])
     scale_intensity(turned_view, scale, -ranges[0] * scale)
     first = draw(key, APPEARANCE | (v << 8), 0)

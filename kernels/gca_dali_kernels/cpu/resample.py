@@ -22,16 +22,33 @@ F32 = np.float32
 
 
 @njit(nogil=True, cache=True)
-def halve(source, target, row) -> None:
-    """Average 2 × 2 pixels; an odd last row or column is left out."""
+def shrink(source, corner, level, target) -> None:
+    """Average squares of 2**level pixels, from `corner` (y, x) of the source on.
+
+    Straight to the level that is needed: memory is what this costs, and each pixel is read once.
+    """
     height, width = target.shape
-    quarter = F32(0.25)
+    y0, x0 = corner
+    length = width << level
+    sums, halves = np.empty(length, F32), np.empty(length, F32)
+    scale = F32(0.25**level)
     for y in range(height):
-        upper, lower, averages = source[2 * y], source[2 * y + 1], target[y]
-        for x in range(2 * width):
-            row[x] = F32(upper[x]) + F32(lower[x])
+        first = y0 + (y << level)
+        upper, lower = source[first, x0 : x0 + length], source[first + 1, x0 : x0 + length]
+        for x in range(length):
+            sums[x] = F32(upper[x]) + F32(lower[x])
+        for k in range(2, 1 << level, 2):
+            upper = source[first + k, x0 : x0 + length]
+            lower = source[first + k + 1, x0 : x0 + length]
+            for x in range(length):
+                sums[x] += F32(upper[x]) + F32(lower[x])
+        for halving in range(1, level):
+            for x in range(length >> halving):
+                halves[x] = sums[2 * x] + sums[2 * x + 1]
+            sums, halves = halves, sums
+        averages = target[y]
         for x in range(width):
-            averages[x] = (row[2 * x] + row[2 * x + 1]) * quarter
+            averages[x] = (sums[2 * x] + sums[2 * x + 1]) * scale
 
 
 @njit(nogil=True, cache=True)
