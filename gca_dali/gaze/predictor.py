@@ -122,8 +122,7 @@ class GazePredictor:
     def predict(self, images: torch.Tensor) -> torch.Tensor:
         """Predict where a radiologist would look.
 
-        An image gets the same map, to the bit on one device and thread count, whatever else is in
-        the batch.
+        An image gets the same map, to the bit on one device, whatever else is in the batch.
 
         Parameters
         ----------

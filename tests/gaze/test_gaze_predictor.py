@@ -171,16 +171,30 @@ def test_augmentation_refuses() -> None:
 
 def test_a_map_does_not_depend_on_its_batch() -> None:
     predictor = make_predictor()
-    images = torch.rand(21, 1, 64, 64)
+    images = torch.rand(37, 1, 64, 64)
     maps = predictor.predict(images)
-    assert maps.dtype == torch.float32 and maps.shape == (21, 16, 16)
+    assert maps.dtype == torch.float32 and maps.shape == (37, 16, 16)
     assert (maps >= 0).all() and (maps.amax((1, 2)) == 1).all()
-    for size in (1, 3, 8, 20):
+    for size in (1, 5, 16, 30):
         parts = torch.cat([predictor.predict(chunk) for chunk in images.split(size)])
         assert torch.equal(parts, maps), f"batches of {size}"
-    order = torch.randperm(21)
+    order = torch.randperm(37)
     assert torch.equal(predictor.predict(images[order]), maps[order])
     assert predictor.predict(images[:0]).shape == (0, 16, 16)
+
+
+def test_quantised_maps_do_not_depend_on_the_number_of_threads() -> None:
+    predictor = make_predictor()
+    images = torch.rand(16, 1, 64, 64)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for num_threads in (1, 2):
+            torch.set_num_threads(num_threads)
+            found.append((predictor.predict(images) * 255 + 0.5).floor())
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
 
 
 def test_images_of_another_size_are_resized() -> None:
