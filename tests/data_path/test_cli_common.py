@@ -10,7 +10,6 @@ from typing import Annotated
 import numpy as np
 import pytest
 import typer
-from make_images import put_images
 from typer.testing import CliRunner
 
 from gca_dali.cli.common import (
@@ -23,6 +22,7 @@ from gca_dali.cli.common import (
     make_app,
     parse_where,
 )
+from make_images import put_images
 
 
 def run(function, *arguments: str):

@@ -7,12 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from make_images import put_csv, put_images
 from typer.testing import CliRunner
 
 from gca_dali.cli import main as cli_main
 from gca_dali.cli.main import app
 from gca_dali.manifest import Manifest
+from make_images import put_csv, put_images
 
 
 @pytest.fixture

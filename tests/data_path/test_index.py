@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_images import HEIGHT, WIDTH, encode, encode_tiff, make_accepted, make_ramp, make_refused
 
 from gca_dali import progress
 from gca_dali.headers import Header, read_header
 from gca_dali.index import Refused, find_files, find_outside, read_headers, resolve_paths
 from gca_dali.progress import track
+from make_images import HEIGHT, WIDTH, encode, encode_tiff, make_accepted, make_ramp, make_refused
 
 ACCEPTED = make_accepted()
 REFUSED = make_refused()

@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 import pytest
-from make_images import encode, put_csv, put_images
 
 from gca_dali.manifest import Manifest, Refused
+from make_images import encode, put_csv, put_images
 
 # From a folder
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from make_images import make_rows, put_csv, put_images
 
 from gca_dali.manifest import Manifest
+from make_images import make_rows, put_csv, put_images
 
 
 def make_labelled(folder: Path) -> Manifest:

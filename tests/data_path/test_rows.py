@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_images import make_rows
 
 from gca_dali.manifest import Refused
+from make_images import make_rows
 
 
 def test_where_selects_by_any_column():
