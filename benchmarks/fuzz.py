@@ -159,7 +159,7 @@ def run_fuzz(
     total = FuzzResult()
     with (
         tempfile.TemporaryDirectory() as folder,
-        DecoderPool(num_workers, timeout_seconds=30.0, memory_bytes=2 << 30) as pool,
+        DecoderPool(num_workers, cpu_seconds=10, memory_bytes=2 << 30) as pool,
         ThreadPoolExecutor(num_workers) as threads,
     ):
         parts = [

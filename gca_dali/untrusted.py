@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 # The caller's own path, so that the worker runs the same modules.
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from gca_dali.untrusted_worker import main; main(int(sys.argv[2]))"
+    "from gca_dali.untrusted_worker import main; main(int(sys.argv[2]), int(sys.argv[3]))"
 )
 _PIPE_BYTES = 1 << 20
 # Native decoders leak a little on each broken file.
 _MAX_FILES_PER_WORKER = 5000
 _MAX_REPLY_BYTES = 1 << 16
+# A busy machine may slow a worker down, or stop it for a while; only then is this ever waited.
+_WAIT_PER_CPU_SECOND = 10.0
 
 
 class DecoderCrashError(UnreadableImageError):
@@ -49,8 +51,9 @@ class DecoderPool:
     ----------
     num_workers : int
         Most processes at once; each starts when it is first needed.
-    timeout_seconds : float
-        Time for one file, after which its worker is killed.
+    cpu_seconds : int
+        Processor time for one file, after which its worker is killed; if the worker sleeps
+        instead, it is killed after ten times as long.
     memory_bytes : int
         Address space of a worker. A grey image of 200 megapixels needs about 2 GiB.
 
@@ -66,19 +69,18 @@ class DecoderPool:
     """
 
     def __init__(
-        self, num_workers: int = 2, timeout_seconds: float = 60.0, memory_bytes: int = 4 << 30
+        self, num_workers: int = 2, cpu_seconds: int = 60, memory_bytes: int = 4 << 30
     ) -> None:
         for name, value in (
             ("num_workers", num_workers),
-            ("timeout_seconds", timeout_seconds),
+            ("cpu_seconds", cpu_seconds),
             ("memory_bytes", memory_bytes),
         ):
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}. Leave it at its default.")
-        self.timeout_seconds = timeout_seconds
         self._slots: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for _ in range(num_workers):
-            self._slots.put(_Worker(memory_bytes))
+            self._slots.put(_Worker(memory_bytes, cpu_seconds))
         self._num_workers = num_workers
 
     def read(
@@ -87,7 +89,7 @@ class DecoderPool:
         """Decode one file in a worker; see :func:`read_untrusted`."""
         worker = self._slots.get()
         try:
-            return worker.read(Path(path), frame, voi, time.monotonic() + self.timeout_seconds)
+            return worker.read(Path(path), frame, voi)
         finally:
             self._slots.put(worker)
 
@@ -137,7 +139,7 @@ def read_untrusted(
     UnreadableImageError
         If it cannot be read.
     DecoderCrashError
-        If its decoder crashed, or took over a minute or 4 GiB.
+        If its decoder crashed, or took over a minute of processor time or 4 GiB.
     """
     # A forked child shares its parent's pipes and must not talk on them.
     if _shared.get("pid") != os.getpid():
@@ -158,15 +160,15 @@ def _close_shared() -> None:
 class _Worker:
     """One process, started when it is needed and after each death."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int, cpu_seconds: int) -> None:
         self._memory_bytes = memory_bytes
+        self._cpu_seconds = cpu_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._num_files = 0
 
-    def read(
-        self, path: Path, frame: int, voi: str, deadline: float
-    ) -> tuple[np.ndarray, DicomIntensity | None]:
+    def read(self, path: Path, frame: int, voi: str) -> tuple[np.ndarray, DicomIntensity | None]:
         # The worker keeps the folder that it was started in.
+        deadline = time.monotonic() + _WAIT_PER_CPU_SECOND * self._cpu_seconds
         request = {"path": str(path.absolute()), "frame": frame, "voi": voi}
         try:
             reply, image = _exchange(self._start(), json.dumps(request).encode(), deadline)
@@ -204,7 +206,7 @@ class _Worker:
             self.stop()
         if self._process is None:
             self._num_files = 0
-            arguments = [json.dumps(sys.path), str(self._memory_bytes)]
+            arguments = [json.dumps(sys.path), str(self._memory_bytes), str(self._cpu_seconds)]
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", _BOOT, *arguments],
                 stdin=subprocess.PIPE,
@@ -221,14 +223,15 @@ class _Worker:
         process = self._process
         if process is None:
             return "a decoder that did not start"
-        if isinstance(error, TimeoutError):
-            self.stop()
-            return "data on which the decoder did not end in time"
-        try:
-            code = process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            code = 0
+        code = -signal.SIGXCPU
+        if not isinstance(error, TimeoutError):
+            try:
+                code = process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                code = 0
         self.stop()
+        if code == -signal.SIGXCPU:
+            return f"data on which the decoder did not end in {self._cpu_seconds} s"
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"data on which the decoder crashed ({name})"
 

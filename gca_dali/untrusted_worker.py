@@ -7,6 +7,7 @@ Only `gca_dali.untrusted` starts it. No pickle passes in either direction.
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import signal
@@ -27,18 +28,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def main(memory_bytes: int) -> None:
+def main(memory_bytes: int, cpu_seconds: int) -> None:
     """Answer requests until standard input closes.
 
     Parameters
     ----------
     memory_bytes : int
         Limit on the address space of this process.
+    cpu_seconds : int
+        Processor time for one request, after which the kernel ends this process by SIGXCPU.
     """
     # The parent decides when to stop, not a key press that both receive.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    _limit(resource.RLIMIT_CORE, 0)
     warnings.simplefilter("ignore")
     requests = sys.stdin.buffer
     with os.fdopen(os.dup(1), "wb") as replies:
@@ -46,12 +49,22 @@ def main(memory_bytes: int) -> None:
         os.dup2(2, 1)
         while head := requests.read(4):
             request = json.loads(requests.read(struct.unpack("<L", head)[0]))
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            used_seconds = math.ceil(used.ru_utime + used.ru_stime)
+            _limit(resource.RLIMIT_CPU, used_seconds + cpu_seconds)
             reply, image = _answer(request)
             text = json.dumps(reply).encode()
             replies.write(struct.pack("<L", len(text)) + text)
             if image is not None:
                 replies.write(image.data)
             replies.flush()
+
+
+def _limit(kind: int, amount: int) -> None:
+    """Set a soft limit, within the hard one that this process was born with."""
+    hard = resource.getrlimit(kind)[1]
+    soft = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
+    resource.setrlimit(kind, (soft, hard))
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:

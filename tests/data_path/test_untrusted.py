@@ -17,12 +17,18 @@ from gca_dali.dicom import read_dicom
 from gca_dali.image import UnreadableImageError, read_image
 from gca_dali.untrusted import DecoderCrashError, DecoderPool, read_untrusted
 
-WAIT_FOR_REQUEST = "import sys, os, time; sys.stdin.buffer.read(4); "
+BOOT = "import json, os, sys, time; sys.path[:] = json.loads(sys.argv[1]); "
+WAIT_FOR_REQUEST = BOOT + "sys.stdin.buffer.read(4); "
+SPIN = (
+    "from gca_dali import untrusted_worker as w; w._answer = lambda _: exec('while 1: pass'); "
+    "w.main(int(sys.argv[2]), int(sys.argv[3]))"
+)
 FAULTS = {
     "abort": ("os.abort()", "crashed .SIGABRT"),
     "segfault": ("os.kill(os.getpid(), 11)", "crashed .SIGSEGV"),
     "exit": ("sys.exit(3)", "crashed .exit code 3"),
-    "hang": ("time.sleep(60)", "did not end in time"),
+    "sleep": ("time.sleep(60)", "did not end in 1 s"),
+    "spin": (SPIN, "did not end in 1 s"),
     "half": ("os.write(1, b'ab')", "crashed .exit code 0"),
     "babble": ("os.write(1, b'x' * 4096)", "crashed"),
     "nonsense": ("os.write(1, b'\\x02\\0\\0\\0{}')", "crashed"),
@@ -102,14 +108,14 @@ def test_refusals_are_those_of_the_reader(pool, tmp_path):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_costs_one_file(monkeypatch, png, fault):
     code, reason = FAULTS[fault]
-    with DecoderPool(num_workers=1, timeout_seconds=30.0) as pool:
+    with DecoderPool(num_workers=1, cpu_seconds=1) as pool:
         with monkeypatch.context() as patch:
-            patch.setattr(untrusted, "_BOOT", WAIT_FOR_REQUEST + code)
-            if fault == "hang":
-                pool.timeout_seconds = 1.0
+            start = BOOT if fault == "spin" else WAIT_FOR_REQUEST
+            patch.setattr(untrusted, "_BOOT", start + code)
+            if fault == "sleep":
+                patch.setattr(untrusted, "_WAIT_PER_CPU_SECOND", 1.0)
             with pytest.raises(DecoderCrashError, match=f"data on which the decoder.*{reason}"):
                 pool.read(png)
-        pool.timeout_seconds = 30.0
         assert pool.read(png)[0].shape == (24, 32)
 
 
@@ -195,9 +201,7 @@ def test_workers_end_with_their_parent(png):
     wait_for_end(int(os.read(reading, 32)))
 
 
-@pytest.mark.parametrize(
-    "option", [{"num_workers": 0}, {"timeout_seconds": 0.0}, {"memory_bytes": -1}]
-)
+@pytest.mark.parametrize("option", [{"num_workers": 0}, {"cpu_seconds": 0}, {"memory_bytes": -1}])
 def test_limits_must_be_positive(option):
     (name,) = option
     with pytest.raises(ValueError, match=f"{name} must be positive, got .*Leave it at its default"):
