@@ -50,8 +50,7 @@ def make_views(
     render_views(
         images,
         ranges,
-        (plan.maps, plan.marks),
-        (plan.windows, plan.turns, plan.cutouts),
+        (plan.maps, plan.marks, plan.windows, plan.turns, plan.cutouts),
         index,
         key,
         (policy.window_law, policy.view_looks(num_views)),

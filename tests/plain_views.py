@@ -36,7 +36,7 @@ def render_windows(
     views = np.empty((1, count, *size), np.float32)
     ranges = np.array([value_range], np.float32)
     looks = (WindowLaw(), (ViewLook(),) * count)
-    render_views([image], ranges, (maps, marks), plan, np.array([0]), (0, 0), looks, views)
+    render_views([image], ranges, (maps, marks, *plan), np.array([0]), (0, 0), looks, views)
     return views[0]
 
 

@@ -91,8 +91,13 @@ def render_flat(look: ViewLook, value: float, count: int, size: tuple[int, int])
     render_views(
         [np.full((4, 4), value, np.float32)] * count,
         np.broadcast_to(np.array([[0.0, 1.0]], np.float32), (count, 2)),
-        (np.broadcast_to(FLAT, (count, 4, 4)), np.zeros((count, 5), np.int32)),
-        (whole, upright, np.zeros((count, 1, 4), np.int32)),
+        (
+            np.broadcast_to(FLAT, (count, 4, 4)),
+            np.zeros((count, 5), np.int32),
+            whole,
+            upright,
+            np.zeros((count, 1, 4), np.int32),
+        ),
         np.arange(count),
         (0, 0),
         (WindowLaw(), (look,)),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.ops.plain_windows import mass_in
+from benchmarks.ops.plain_windows import integrate_map, mass_in
 from gca_dali_kernels.law import WindowLaw
 from law_statistics import LEAST_P, draw_windows, one_sample_p, p_of, two_spots
 
@@ -20,7 +20,7 @@ NUM_BINS, FINE = 12, 10
 
 def place_probabilities(saliency: np.ndarray, side: float, tau: float, weight: int) -> np.ndarray:
     """Return the probability of each bin of places of a window with this side, [12, 12]."""
-    integral = np.pad(saliency.cumsum(axis=0, dtype=float).cumsum(axis=1), ((1, 0), (1, 0)))
+    integral = integrate_map(saliency)
     fine = NUM_BINS * FINE
     density = np.zeros((fine, fine))
     starts = (np.arange(fine) + 0.5) / fine * (1 - side)

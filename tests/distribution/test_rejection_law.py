@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.ops.plain_windows import PlainRejection
+from benchmarks.ops.plain_windows import PlainRejection, integrate_map
 from gca_dali_kernels.law import WindowLaw
 from law_statistics import (
     LEAST_P,
@@ -42,7 +42,7 @@ def test_same_law_as_a_plain_loop(size: str, tau: float, weight: int):
     zoom_range = ZOOM if size == "zoom" else None
     plain_law = PlainRejection(tau, weight, AREA, zoom_range=zoom_range)
     rng = np.random.default_rng([weight, int(100 * tau)])
-    plain = plain_law.draw(saliency, SHAPE, rng, NUM_PLAIN)
+    plain = plain_law.draw(integrate_map(saliency), SHAPE, rng, NUM_PLAIN)
     ours, _, retained, grown = draw_windows(saliency, SHAPE, law, NUM_OURS)
     assert not grown.any()
     assert retained.min() >= tau
@@ -58,7 +58,9 @@ def test_same_law_as_a_plain_loop(size: str, tau: float, weight: int):
 def test_the_chi_square_tells_laws_apart(drawn, supposed):
     """The same comparison refuses another weight and another tau."""
     saliency, rng = two_spots(), np.random.default_rng(0)
-    plain = PlainRejection(supposed[0], supposed[1], AREA).draw(saliency, SHAPE, rng, NUM_PLAIN)
+    plain = PlainRejection(supposed[0], supposed[1], AREA).draw(
+        integrate_map(saliency), SHAPE, rng, NUM_PLAIN
+    )
     edges = quantile_edges(plain, BINS)
     tau, weight = drawn
     law = WindowLaw(law="rejection", size_range=AREA, tau=tau, weight=weight, num_candidates=2_000)

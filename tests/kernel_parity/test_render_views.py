@@ -24,7 +24,7 @@ def render_cpu(*inputs):
     """Call the Numba twin with the reference's arguments."""
     images, ranges, saliency, plan, index, key, looks, size = inputs
     views = np.full((len(images), len(looks[1]), *size), np.nan, np.float32)
-    cpu.render_views(images, ranges, saliency, plan, index, key, looks, views)
+    cpu.render_views(images, ranges, (*saliency, *plan), index, key, looks, views)
     return views
 
 

@@ -24,8 +24,7 @@ def render(case: ViewCase, rows: np.ndarray, num_threads: int) -> np.ndarray:
     render_views(
         [images[row] for row in rows],
         ranges[rows],
-        (saliency[0][rows], saliency[1][rows]),
-        (plan[0][rows], plan[1][rows], plan[2][rows]),
+        tuple(array[rows] for array in (*saliency, *plan)),
         index[rows],
         key,
         looks,

@@ -45,8 +45,7 @@ F32 = np.float32
 def render_views(
     images: list[np.ndarray],
     ranges: np.ndarray,
-    saliency: tuple[np.ndarray, np.ndarray],
-    plan: tuple[np.ndarray, np.ndarray, np.ndarray],
+    plan: tuple[np.ndarray, ...],
     index: np.ndarray,
     key: tuple[int, int],
     looks: tuple[WindowLaw, tuple[ViewLook, ...]],
@@ -57,6 +56,8 @@ def render_views(
 
     Parameters
     ----------
+    plan : tuple of numpy.ndarray
+        Maps, marks, windows, turns and cutouts, as the reference takes them in two tuples.
     views : numpy.ndarray, float32, [B, V, height, width]
         Written in place.
     num_threads : int
@@ -65,8 +66,7 @@ def render_views(
     law, view_looks = looks
     records = np.array([look.record for look in view_looks], dtype=LOOK_DTYPE)
     words = np.array([key[0], key[1], 0], np.uint64)
-    maps, marks = saliency
-    windows, turns, cutouts = plan
+    maps, marks, windows, turns, cutouts = plan
 
     def work(first: int, last: int) -> None:
         for b in range(first, last):
