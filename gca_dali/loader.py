@@ -119,6 +119,7 @@ class GCALoader:
                 "saliency must be given for a policy that looks at it, got None. Pass a folder of "
                 "maps, a predictor or 'centre', or use ViewPolicy.random()."
             )
+        self.device = "cpu"
         self.order = Order(
             num_samples=len(manifest),
             batch_size=config.batch_size,
