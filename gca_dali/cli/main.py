@@ -17,6 +17,7 @@ from gca_dali import __version__
 
 # Name: (module whose ``app`` holds the command or the group, the line that --help shows).
 COMMANDS = {
+    "demo": ("gca_dali.cli.demo", "The whole chain on phantoms; writes preview.png."),
     "index": ("gca_dali.cli.index", "Read headers into a manifest; name what is refused."),
     "preview": ("gca_dali.cli.preview", "Image, saliency, windows and views side by side."),
     "audit": ("gca_dali.cli.audit", "Per policy: lesions kept, window area, view overlap."),
