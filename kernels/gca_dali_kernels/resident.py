@@ -1,0 +1,138 @@
+"""What a kernel needs beside a batch: small tables kept on the device, small arrays sent there.
+
+Enters: laws, looks, NumPy arrays. Leaves: CuPy arrays. Tables are sent once per device; the arrays
+of a batch go together in one copy from pinned memory, which does not wait for the GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gca_dali_kernels.gpu import explained_errors, import_cupy
+from gca_dali_kernels.launch import stream_at
+from gca_dali_kernels.law import WindowLaw
+from gca_dali_kernels.look import LOOK_DTYPE, ViewLook
+
+# Every type and every vector load of the kernels is aligned to this.
+ALIGNMENT = 16
+NUM_BUFFERS = 4
+
+
+def law_tables(law: WindowLaw) -> tuple[Any, Any, Any]:
+    """Return the law's aspects, rotations and betas on the current device, int64."""
+    return _law_tables(law, import_cupy().cuda.runtime.getDevice())
+
+
+def look_records(looks: tuple[ViewLook, ...]) -> Any:
+    """Return the looks' records on the current device, uint8, [V · bytes of a record]."""
+    return _look_records(looks, import_cupy().cuda.runtime.getDevice())
+
+
+@lru_cache(maxsize=32)
+def _law_tables(law: WindowLaw, device: int) -> tuple[Any, Any, Any]:
+    with explained_errors():
+        cupy = import_cupy()
+        tables = (law.aspects_q16, law.rotations_q16, law.betas_q16)
+        sent = tuple(cupy.asarray(table) for table in tables)
+        # Other streams than the one that copied will read them.
+        cupy.cuda.get_current_stream().synchronize()
+        return sent
+
+
+@lru_cache(maxsize=32)
+def _look_records(looks: tuple[ViewLook, ...], device: int) -> Any:
+    with explained_errors():
+        cupy = import_cupy()
+        sent = cupy.asarray(pack_looks(looks).view(np.uint8))
+        cupy.cuda.get_current_stream().synchronize()
+        return sent
+
+
+def pack_looks(looks: tuple[ViewLook, ...]) -> np.ndarray:
+    """Return the looks' records, [V]."""
+    return np.array([look.record for look in looks], dtype=LOOK_DTYPE)
+
+
+class Sender:
+    """Sends the small arrays of each batch in one copy.
+
+    A few buffers take turns; one is written again after the copy from it has ended, which
+    it has long since unless batches are queued faster than they run.
+
+    Examples
+    --------
+    >>> sender = Sender()  # doctest: +SKIP
+    >>> index, shapes = sender.send((index, shapes), stream)  # doctest: +SKIP
+    """
+
+    def __init__(self) -> None:
+        self._buffers: list[Any] = [None] * NUM_BUFFERS
+        self._next = 0
+
+    def send(self, arrays: Sequence[np.ndarray], stream: int | None = None) -> tuple[Any, ...]:
+        """Return copies on the current device, in order, ready on the stream.
+
+        Parameters
+        ----------
+        arrays : sequence of numpy.ndarray
+        stream : int, optional
+            Address of a CUDA stream; None means CuPy's current stream.
+
+        Raises
+        ------
+        RuntimeError
+            If the GPU has no memory left or fails.
+        """
+        starts, num_bytes = lay_out(arrays)
+        with explained_errors(), stream_at(stream):
+            cupy = import_cupy()
+            buffer = self._take(num_bytes)
+            write_arrays(arrays, starts, buffer.host)
+            target = cupy.empty(num_bytes, cupy.uint8)
+            target.data.copy_from_host_async(buffer.memory.ptr, num_bytes)
+            buffer.copied.record()
+            return tuple(
+                target[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+                for start, array in zip(starts, arrays, strict=True)
+            )
+
+    def _take(self, num_bytes: int) -> PinnedBuffer:
+        """Return the next buffer, free to be written and large enough."""
+        place = self._next
+        self._next = (place + 1) % NUM_BUFFERS
+        buffer = self._buffers[place]
+        if buffer is not None:
+            buffer.copied.synchronize()
+        if buffer is None or len(buffer.host) < num_bytes:
+            buffer = self._buffers[place] = PinnedBuffer(num_bytes)
+        return buffer
+
+
+class PinnedBuffer:
+    """Host memory that the GPU copies from while the host goes on."""
+
+    def __init__(self, num_bytes: int) -> None:
+        cupy = import_cupy()
+        self.memory = cupy.cuda.alloc_pinned_memory(num_bytes)
+        self.host = np.frombuffer(self.memory, np.uint8, num_bytes)
+        self.copied = cupy.cuda.Event(block=True, disable_timing=True)
+
+
+def lay_out(arrays: Sequence[np.ndarray]) -> tuple[list[int], int]:
+    """Return where each array starts in a buffer of all, and the buffer's bytes."""
+    starts, end = [], 0
+    for array in arrays:
+        starts.append(end)
+        end += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+    return starts, max(end, ALIGNMENT)
+
+
+def write_arrays(arrays: Sequence[np.ndarray], starts: list[int], host: np.ndarray) -> None:
+    """Copy the arrays' bytes to where `lay_out` put them."""
+    for start, array in zip(starts, arrays, strict=True):
+        part = host[start : start + array.nbytes]
+        part[:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)

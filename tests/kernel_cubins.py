@@ -1,0 +1,85 @@
+"""Compile the CUDA kernels to cubins with NVRTC, which needs no GPU, and read what they take.
+
+Enters: the .cu files. Leaves: registers, spills, stack and shared memory of each kernel on each
+architecture, compared by `cuda/test_cubins.py` with what `cuda/resources.json` recorded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+from gca_dali_kernels.launch import compile_options, read_source
+
+ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
+# Every kernel, and what SOURCE is compiled as.
+PROGRAMS = (
+    ("integrate_maps", ""),
+    ("sample_windows", ""),
+    ("sample_cutouts", ""),
+    ("render_views", "uint8"),
+    ("render_views", "uint16"),
+    ("render_views", "float"),
+)
+PATTERNS = {
+    "registers": r"Used (\d+) registers",
+    "shared_bytes": r"(\d+) bytes smem",
+    "stack_bytes": r"(\d+) bytes stack frame",
+    "spilled_bytes": r"(\d+) bytes spill stores",
+}
+
+Resources = dict[str, int]
+
+
+def compile_cubin(kernel: str, source: str, architecture: str) -> Resources:
+    """Compile a kernel and return what ptxas reports of it.
+
+    Raises
+    ------
+    AssertionError
+        If it does not compile, with the compiler's log.
+    """
+    from cuda.bindings import nvrtc
+
+    options = [*compile_options(source), *map("-I{}".format, find_headers())]
+    options += [f"--gpu-architecture={architecture}", "--ptxas-options=-v"]
+    name = f"{kernel}.cu".encode()
+    _, program = nvrtc.nvrtcCreateProgram(read_source(kernel).encode(), name, 0, [], [])
+    (result,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
+    _, size = nvrtc.nvrtcGetProgramLogSize(program)
+    log = b" " * size
+    nvrtc.nvrtcGetProgramLog(program, log)
+    nvrtc.nvrtcDestroyProgram(program)
+    text = log.decode()
+    assert int(result) == 0, f"{kernel}.cu for {architecture}:\n{text}"
+    assert "warning" not in text, text
+    return read_log(text)
+
+
+def read_log(text: str) -> Resources:
+    """Return what ptxas -v reports of the one kernel of a program; sums over its functions."""
+    return {
+        name: sum(int(number) for number in re.findall(pattern, text))
+        for name, pattern in PATTERNS.items()
+    }
+
+
+def nvrtc_version() -> str:
+    """Return NVRTC's version."""
+    from cuda.bindings import nvrtc
+
+    _, major, minor = nvrtc.nvrtcVersion()
+    return f"{major}.{minor}"
+
+
+def find_headers() -> list[Path]:
+    """Return the folders that hold cuda_fp16.h and what it includes."""
+    folders = []
+    package = importlib.util.find_spec("nvidia")
+    for home in package.submodule_search_locations if package else ():
+        folders += sorted(Path(home).glob("*/include"))
+    folders.append(Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include")
+    with_half = [folder for folder in folders if (folder / "cuda_fp16.h").exists()]
+    return with_half[:1]
