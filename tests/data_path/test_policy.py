@@ -28,7 +28,7 @@ def test_published_numbers():
     assert (focus.crop.size_by, focus.crop.size_range, focus.crop.tau) == ("zoom", (1, 2), 0.9)
     assert focus.rotation_degrees == 45.0
     gca = ViewPolicy.gca()
-    assert (gca.crop.law, gca.crop.tau, gca.appearances[0].mask) == ("size_first", 0.9, "soft")
+    assert (gca.crop.law, gca.crop.tau, gca.appearances[0].mask) == ("size_first", 0.92, "soft")
 
 
 def test_which_presets_look_at_saliency():

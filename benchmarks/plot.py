@@ -1,0 +1,66 @@
+"""Write the README's tables from the result files: `python benchmarks/plot.py`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def audit_table(result: dict[str, Any]) -> list[str]:
+    rows = [
+        "| policy | lesions kept | mean area | below tau | view overlap |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in result["policies"].items():
+        numbers = (one["kept"], one["mean_area"], one["below_tau"], one["mean_pair_iou"])
+        rows.append(f"| `{name}` | " + " | ".join(f"{number:.3f}" for number in numbers) + " |")
+    return rows
+
+
+def loaders_table(result: dict[str, Any]) -> list[str]:
+    rates = result["views_2"]["rates"]
+    rows = ["| loader | images/s | of decode-only | 20th–80th percentile |", "|---|---|---|---|"]
+    for name, mine in rates.items():
+        ratios = [a / b for a, b in zip(mine, rates["decode_only"], strict=True)]
+        fifths = quantiles(ratios, n=5, method="inclusive")
+        rows.append(
+            f"| {name} | {median(mine):.0f} | {median(ratios):.2f} | "
+            f"{fifths[0]:.2f}–{fifths[-1]:.2f} |"
+        )
+    more = [f"V = {v}: {result[f'views_{v}']['ratio_to_decode_only']['gca']:.2f}" for v in (4, 8)]
+    memory = result["memory"]
+    return [
+        *rows,
+        "",
+        f"More views, gca of decode-only: {', '.join(more)}. Sampling windows takes "
+        f"{100 * result['sample_windows']['share']:.1f} % of the loader's processor time. Memory "
+        f"after {memory['num_batches']} batches of 1–5 megapixels: {memory['after_all_mib']:.0f} MiB "
+        f"({memory['after_tenth_mib']:.0f} MiB after a tenth of them).",
+    ]
+
+
+TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
+    "audit": ("audit_dental.json", audit_table),
+    "loaders": ("loaders_cpu.json", loaders_table),
+}
+
+
+def fill(text: str) -> str:
+    """Return the text with each table between its marks made anew."""
+    for name, (file, make) in TABLES.items():
+        lines = "\n".join(make(json.loads((RESULTS / file).read_text())))
+        mark = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = mark.sub(lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", text)
+    return text
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(fill(readme.read_text()))
