@@ -62,7 +62,7 @@ def solo_learn(loader: GCALoader) -> Adapter:
 
 
 def lightning(loader: GCALoader) -> LightningDataModule:
-    """Return a data module whose training batches are `ViewBatch`es and whose state is the loader's."""
+    """Return a data module with `ViewBatch`es to train on; its state is the loader's."""
     from lightning import LightningDataModule
 
     class GCADataModule(LightningDataModule):

@@ -71,5 +71,6 @@ def test_an_encoder_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
 
 def test_a_checkpoint_without_an_encoder_is_refused(tmp_path: Path) -> None:
     path = write_state(tmp_path / "x.safetensors", {"config": {}})
-    with pytest.raises(ValueError, match=r"checkpoint must be of gca-dali pretrain, got .* without"):
+    message = r"checkpoint must be of gca-dali pretrain, got .* without"
+    with pytest.raises(ValueError, match=message):
         load_encoder(path)
