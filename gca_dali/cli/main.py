@@ -21,6 +21,9 @@ COMMANDS = {
     "index": ("gca_dali.cli.index", "Read headers into a manifest; name what is refused."),
     "preview": ("gca_dali.cli.preview", "Image, saliency, windows and views side by side."),
     "audit": ("gca_dali.cli.audit", "Per policy: lesions kept, window area, view overlap."),
+    "gaze": ("gca_dali.cli.gaze", "Recordings to maps; simulate, fit, evaluate, predict."),
+    "pretrain": ("gca_dali.cli.pretrain", "SimCLR, MoCo or BYOL on the loader."),
+    "probe": ("gca_dali.cli.probe", "What pre-trained features are worth."),
     "bench": ("gca_dali.cli.bench", "Throughput against decoding alone and other loaders."),
     "doctor": ("gca_dali.cli.doctor", "Versions, GPU, and which decoders work here."),
 }
