@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = make_app()
 
 
-@command(app)
+@command(app, "--policies")
 def audit(
     source: SourceOptions,
     boxes: Annotated[Path, typer.Option(help="CSV with path,x,y,w,h of the lesions.")],

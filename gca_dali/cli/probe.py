@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gca_dali.cli.common import MachineOptions, Report, SourceOptions, command, make_app
-from gca_dali.cli.several import take_several
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,7 +35,7 @@ class ProbeOptions:
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, subsets and bootstrap.")] = 0
 
 
-@command(app)
+@command(app, "--fractions")
 def probe(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CKPT", help="last.safetensors of gca-dali pretrain.")
@@ -58,9 +57,6 @@ def probe(
     )
     result = probe_checkpoint(checkpoint, source.open(), config, options.against)
     return Report(result, _show(result))
-
-
-app.registered_commands[-1].cls = take_several("--fractions")
 
 
 def _show(result: dict[str, Any]) -> RenderableType:
