@@ -20,6 +20,7 @@ from gca_dali.manifest import Manifest
 from gca_dali.phantoms import write_phantoms
 from gca_dali.policy import ViewPolicy
 from gca_dali.preview import PreviewMaker
+from gca_dali.preview_style import describe_policy
 from gca_dali.progress import track
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 NUM_IMAGES = 48
 NUM_SHOWN = 3
+PHANTOM_SEED, PREVIEW_SEED = 7, 96  # a picture with lesions, and with each operator in it
 BATCH_SIZE = 16
 VIEW_PX = 64
 NUM_STEPS = 24
@@ -98,16 +100,17 @@ def run_demo(out: Path, phantoms: Path) -> DemoResult:
         If `phantoms` holds other images.
     """
     start_seconds = time.monotonic()
-    write_phantoms(phantoms, NUM_IMAGES, kind="mixed")
+    write_phantoms(phantoms, NUM_IMAGES, kind="mixed", seed=PHANTOM_SEED)
     manifest = Manifest.from_csv(phantoms / "labels.csv")
     boxes = read_boxes_csv(phantoms / "boxes.csv", manifest)
     saliency, told = demo_saliency(phantoms)
 
-    maker = PreviewMaker(manifest, ViewPolicy.gca(), saliency, boxes)
-    made = maker.make(NUM_SHOWN, "gca_dali: from X-rays and gaze to pairs of views", told)
+    policies = {"gca": ViewPolicy.gca(), "random": ViewPolicy.random()}
+    maker = PreviewMaker(manifest, policies["gca"], saliency, boxes, seed=PREVIEW_SEED)
+    subtitle = describe_policy(policies["gca"], told)
+    made = maker.make(NUM_SHOWN, "gca_dali: from X-rays and gaze to pairs of views", subtitle)
     made.save(out / "preview.png")
 
-    policies = {"gca": ViewPolicy.gca(), "random": ViewPolicy.random()}
     audit = audit_policies(manifest, boxes, saliency, policies)
 
     loader = GCALoader(manifest, ViewPolicy.gca(size=VIEW_PX), saliency, batch_size=BATCH_SIZE)
@@ -136,7 +139,7 @@ def demo_saliency(phantoms: Path) -> tuple[SaliencySource, str]:
     phantoms : Path
         As `write_phantoms` leaves it.
     """
-    return phantoms / "maps", "simulated gaze: maps of the fixations that come with the phantoms"
+    return phantoms / "maps", "simulated gaze: fixations that come with the phantoms"
 
 
 def train_simclr(loader: GCALoader, num_steps: int) -> list[float]:
@@ -172,7 +175,7 @@ def train_simclr(loader: GCALoader, num_steps: int) -> list[float]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     return losses
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from gca_dali.policy import ViewPolicy
     from gca_dali.preview import Preview, Sample, ViewFacts
 
 BACKGROUND, PANEL = "#0d1117", "#161b22"
@@ -60,6 +61,13 @@ def heat(saliency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(channels[:3], axis=-1), channels[3]
 
 
+def describe_policy(policy: ViewPolicy, told: str) -> str:
+    """Return where the saliency comes from (`told`) and what the windows are promised to keep."""
+    tau = policy.crop.tau
+    promise = f"each window keeps at least {100 * tau:g} % of the saliency" if tau else ""
+    return "   ·   ".join(filter(None, (told, promise)))
+
+
 def describe_image(sample: Sample) -> tuple[str, str]:
     """Return two lines about an image: its name; its size and depth."""
     height, width = sample.image.shape
@@ -82,7 +90,10 @@ def describe_view(facts: ViewFacts) -> tuple[str, str]:
 def explain(preview: Preview) -> str:
     """Return what the words under the views mean, those that occur."""
     facts = [facts for sample in preview.samples for facts in sample.facts]
-    words = ["keeps: share of the saliency that lies in the window"]
-    if any(one.grown for one in facts):
-        words.append("grown: enlarged, as no window of the drawn size held that much")
-    return "   ·   ".join(words)
+    meanings = {
+        "keeps: share of the saliency in the window": True,
+        "grown: enlarged until it held enough": any(one.grown for one in facts),
+        "gaze mask: dark where nobody looked": any(one.masked for one in facts),
+        "cutout: hides little saliency": any(one.cut for one in facts),
+    }
+    return "   ·   ".join(words for words, occurs in meanings.items() if occurs)

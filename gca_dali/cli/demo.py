@@ -78,7 +78,7 @@ def _show(done: DemoResult) -> RenderableType:
     )
     facts.add_row(
         "SimCLR",
-        f"loss {done.first_loss:.2f} to {done.last_loss:.2f} in {done.num_steps} steps of a ResNet-18",
+        f"loss {done.first_loss:.2f}, after {done.num_steps} steps {done.last_loss:.2f}",
     )
     facts.add_row("took", f"{done.seconds:.0f} s")
     facts.add_row("look at", Text(str(done.preview), style="bold"))

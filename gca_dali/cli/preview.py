@@ -12,7 +12,6 @@ from gca_dali.cli.common import Report, SourceOptions, ViewOptions, command, mak
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from gca_dali.policy import ViewPolicy
     from gca_dali.preview import Preview
 
 app = make_app()
@@ -33,6 +32,7 @@ def preview(
     from gca_dali.gaze.boxes import read_boxes_csv
     from gca_dali.policy import ViewPolicy
     from gca_dali.preview import PreviewMaker, check_name
+    from gca_dali.preview_style import describe_policy
 
     check_name(out)
     policy = ViewPolicy.preset(views.policy, size=views.size)
@@ -40,7 +40,7 @@ def preview(
     boxes = None if views.boxes is None else read_boxes_csv(views.boxes, manifest)
     chosen = choose_saliency(views.saliency, boxes, manifest)
     maker = PreviewMaker(manifest, policy, chosen.source, boxes, num_views, views.seed)
-    made = maker.make(num_images, f"policy {views.policy}", describe(policy, chosen.told))
+    made = maker.make(num_images, f"policy {views.policy}", describe_policy(policy, chosen.told))
     made.save(out)
     result = {
         "out": str(out),
@@ -48,13 +48,6 @@ def preview(
         "refused": [{"path": item.path, "reason": item.reason} for item in made.refused],
     }
     return Report(result, _show(made, out))
-
-
-def describe(policy: ViewPolicy, told: str) -> str:
-    """Say in a line what a policy promises and where its saliency comes from."""
-    tau = policy.crop.tau
-    promise = f"each window keeps at least {100 * tau:g} % of the saliency" if tau else ""
-    return " · ".join(filter(None, (told, promise)))
 
 
 def _show(made: Preview, out: Path) -> RenderableType:
