@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("knee_study"), help="maps and state")
     parser.add_argument("--predictor", type=Path, help="where to write it; the package by default")
     parser.add_argument("--result", type=Path, help="JSON of results")
-    parser.add_argument("--input-px", type=int, default=224)
+    parser.add_argument("--input-px", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
     predictor_path = options.predictor or REPOSITORY / "gca_dali" / "gaze" / "knee.safetensors"
