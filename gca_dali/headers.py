@@ -12,6 +12,7 @@ import logging
 import os
 import stat
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -137,7 +138,7 @@ def _read_exactly(file: BinaryIO, num_bytes: int) -> bytes:
 def _read_jpeg(file: BinaryIO) -> tuple[int, int]:
     """Walk the segments up to the scan (ITU T.81, annex B); look for the end marker after it."""
     file.seek(2)
-    size, orientation = None, 1
+    size, exif = None, None
     while (marker := _next_marker(file)) != 0xDA:
         if marker == 0xD9:
             raise ValueError("truncated: a JPEG without image data")
@@ -152,13 +153,16 @@ def _read_jpeg(file: BinaryIO) -> tuple[int, int]:
         elif marker == 0xE1:
             data = _read_exactly(file, length - 2)
             if data[:6] == b"Exif\0\0":
-                orientation = _read_exif_orientation(data[6:])
+                # DALI's decoders disagree about which of two counts, and overrun memory.
+                if exif is not None:
+                    raise ValueError("a JPEG with two EXIF blocks; save it again with one")
+                exif = data[6:]
         else:
             file.seek(length - 2, io.SEEK_CUR)
     if size is None:
         raise ValueError("a JPEG without a frame header")
     _require_tail(file, b"\xff\xd9", "JPEG without its end marker")
-    return _upright(*size, orientation)
+    return _upright(*size, 1 if exif is None else _read_exif_orientation(exif))
 
 
 def _next_marker(file: BinaryIO) -> int:
@@ -219,7 +223,7 @@ def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
     if depth not in (1, 2, 4, 8, 16) or colour not in (0, 2, 3, 4, 6):
         raise ValueError(f"PNG of unknown kind: {depth} bits, colour type {colour}")
     file.seek(4, io.SEEK_CUR)
-    orientation = 1
+    exif = None
     while True:
         length, kind = struct.unpack(">I4s", _read_exactly(file, 8))
         if kind == b"IDAT":
@@ -229,11 +233,17 @@ def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
         if file.tell() + length > num_bytes:
             raise EOFError
         if kind == b"eXIf":
-            orientation = _read_exif_orientation(_read_exactly(file, length))
-            length = 0
+            data = _read_exactly(file, length)
+            sound = struct.pack(">I", zlib.crc32(kind + data)) == _read_exactly(file, 4)
+            # DALI's decoders disagree about such a chunk, and overrun memory.
+            if exif is not None or not sound or data[:4] not in (b"II*\0", b"MM\0*"):
+                raise ValueError("a PNG with a damaged or repeated eXIf chunk; save it again")
+            exif = data
+            continue
         file.seek(length + 4, io.SEEK_CUR)
     _require_tail(file, b"IEND\xaeB`\x82", "PNG without its end chunk")
-    return (*_upright(height, width, orientation), 16 if depth == 16 else 8)
+    upright = _upright(height, width, 1 if exif is None else _read_exif_orientation(exif))
+    return (*upright, 16 if depth == 16 else 8)
 
 
 def _read_tiff(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
