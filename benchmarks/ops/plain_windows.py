@@ -38,11 +38,12 @@ class PlainRejection:
     num_draws: int = 100_000
 
     def draw(
-        self, saliency: np.ndarray, shape: tuple[int, int], rng: np.random.Generator, count: int
+        self, integral: np.ndarray, shape: tuple[int, int], rng: np.random.Generator, count: int
     ) -> np.ndarray:
-        """Return windows of one image, y0, x0, y1, x1 in shares of its sides, [count, 4]."""
-        integral = np.zeros((saliency.shape[0] + 1, saliency.shape[1] + 1))
-        integral[1:, 1:] = saliency.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
+        """Return windows of one image, y0, x0, y1, x1 in shares of its sides, [count, 4].
+
+        `integral` is that of its map, `shape` its height and width in pixels.
+        """
         total = integral[-1, -1]
         windows = np.empty((count, 4))
         for n in range(count):
@@ -70,6 +71,11 @@ class PlainRejection:
             if height <= shape[0] and width <= shape[1]:
                 return height / shape[0], width / shape[1]
         return 1.0, 1.0
+
+
+def integrate_map(saliency: np.ndarray) -> np.ndarray:
+    """Return the integral image of a map, float64, [h + 1, w + 1]."""
+    return np.pad(saliency.cumsum(axis=0, dtype=np.float64).cumsum(axis=1), ((1, 0), (1, 0)))
 
 
 def mass_in(integral: np.ndarray, window: tuple[float, float, float, float]) -> float:

@@ -194,7 +194,8 @@ def test_simulated_gaze_is_called_so(phantoms, tmp_path):
     result = run(phantoms / "labels.csv", "--saliency", phantoms / "maps", "--out", out)
     assert result.exit_code == 0, result.stderr
     assert "simulated gaze" in out.read_text()
-    assert "keeps at least 90 % of the saliency" in out.read_text()
+    tau = ViewPolicy.gca().crop.tau
+    assert f"keeps at least {100 * tau:g} % of the saliency" in out.read_text()
 
 
 def test_file_that_turned_bad_is_named_and_replaced(tmp_path):

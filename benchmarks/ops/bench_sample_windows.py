@@ -1,0 +1,83 @@
+"""`sample_windows` on one core, and a plain NumPy redraw loop of the same law.
+
+`python -m benchmarks.ops.bench_sample_windows` writes `benchmarks/results/ops_cpu.json`. Maps of
+64 × 64 cells that were integrated before; times are per image, two windows each. That both have
+one law is tested in `tests/distribution/test_rejection_law.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.ops.inputs import gaze_maps
+from benchmarks.ops.plain_windows import PlainRejection, integrate_map
+from benchmarks.ops.timing import Provider, Workload, run_command_line
+from gca_dali_kernels.law import WindowLaw
+
+NUM_IMAGES, NUM_VIEWS = 32, 2
+SHAPE = (1024, 1280)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A law, and the same law in plain NumPy where there is one."""
+
+    law: WindowLaw
+    plain: PlainRejection | None = None
+
+
+def prepare_cpu(inputs: Inputs) -> Callable[[], object]:
+    """Our Numba kernels."""
+    from gca_dali_kernels.cpu.integrate_maps import integrate_maps
+    from gca_dali_kernels.cpu.sample_windows import sample_windows
+
+    integrals, marks = integrate_maps(gaze_maps(NUM_IMAGES))
+    index = np.arange(NUM_IMAGES)
+    shapes = np.tile(np.array(SHAPE, np.int32), (NUM_IMAGES, 1))
+    epochs = iter(range(2**32))
+
+    def call() -> None:
+        # Another epoch each time: no run repeats the luck of the one before.
+        key = (0, next(epochs))
+        sample_windows(integrals, marks, index, shapes, key, inputs.law, NUM_VIEWS)
+
+    return call
+
+
+def prepare_plain(inputs: Inputs) -> Callable[[], object] | None:
+    """Loop over images, windows and redraws."""
+    plain = inputs.plain
+    if plain is None:
+        return None
+    integrals = [integrate_map(saliency) for saliency in gaze_maps(NUM_IMAGES)]
+    rng = np.random.default_rng(0)
+    return lambda: [plain.draw(integral, SHAPE, rng, NUM_VIEWS) for integral in integrals]
+
+
+def rejection(tau: float, weight: int) -> Inputs:
+    """Return the rejection law over area 0.2 to 1 in both forms."""
+    law = WindowLaw(law="rejection", tau=tau, weight=weight, num_candidates=10_000)
+    return Inputs(law, PlainRejection(tau, weight))
+
+
+WORKLOADS = [
+    Workload(f"32 images × 2 windows, {name}", NUM_IMAGES, "image", inputs)
+    for name, inputs in {
+        "rejection tau 0.8 weight 0": rejection(0.8, 0),
+        "rejection tau 0.9 weight 1": rejection(0.9, 1),
+        "rejection tau 0 weight 2": rejection(0.0, 2),
+        "size_first tau 0.9 weight 1": Inputs(WindowLaw(tau=0.9, weight=1)),
+        "size_first turned 45 degrees": Inputs(
+            WindowLaw(tau=0.9, weight=1, rotation=1.0, rotation_degrees=45.0)
+        ),
+        "uniform": Inputs(WindowLaw(tau=0.0, weight=0)),
+        "contrastive_crop": Inputs(WindowLaw(law="contrastive_crop", tau=0.0, weight=0)),
+    }.items()
+]
+PROVIDERS = [Provider("cpu_1_core", prepare_cpu), Provider("plain_numpy", prepare_plain)]
+
+if __name__ == "__main__":
+    run_command_line("sample_windows", WORKLOADS, PROVIDERS)
