@@ -6,10 +6,12 @@ architecture, compared by `cuda/test_cubins.py` with what `cuda/resources.json` 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from gca_dali_kernels.launch import compile_options, read_source
 
@@ -41,8 +43,7 @@ def compile_cubin(kernel: str, source: str, architecture: str) -> Resources:
     AssertionError
         If it does not compile, with the compiler's log.
     """
-    from cuda.bindings import nvrtc
-
+    nvrtc: Any = importlib.import_module("cuda.bindings.nvrtc")
     options = [*compile_options(source), *map("-I{}".format, find_headers())]
     options += [f"--gpu-architecture={architecture}", "--ptxas-options=-v"]
     name = f"{kernel}.cu".encode()
@@ -68,8 +69,7 @@ def read_log(text: str) -> Resources:
 
 def nvrtc_version() -> str:
     """Return NVRTC's version."""
-    from cuda.bindings import nvrtc
-
+    nvrtc: Any = importlib.import_module("cuda.bindings.nvrtc")
     _, major, minor = nvrtc.nvrtcVersion()
     return f"{major}.{minor}"
 
@@ -78,7 +78,7 @@ def find_headers() -> list[Path]:
     """Return the folders that hold cuda_fp16.h and what it includes."""
     folders = []
     package = importlib.util.find_spec("nvidia")
-    for home in package.submodule_search_locations if package else ():
+    for home in (package.submodule_search_locations if package else None) or ():
         folders += sorted(Path(home).glob("*/include"))
     folders.append(Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include")
     with_half = [folder for folder in folders if (folder / "cuda_fp16.h").exists()]

@@ -20,8 +20,10 @@ from gca_dali.ssl.pretrain import pretrain
 from pretrain_loader import PatternLoader
 
 WORKER = Path(__file__).with_name("torchrun_worker.py")
-# Two sums of halves round otherwise than one sum; six steps of training enlarge the difference.
-LOSS_TOLERANCE = 2e-3
+# Two sums of halves round otherwise than one sum, and each step of training enlarges the
+# difference: 7e-5 in the mean of the first three steps, up to 3e-3 in that of the next three.
+# Negatives of the own rank alone would change SimCLR's loss by 20 %.
+LOSS_TOLERANCES = np.array([1e-3, 1e-2])
 
 
 def _torchrun(task: str, out: Path) -> subprocess.CompletedProcess[str]:
@@ -70,7 +72,7 @@ def test_two_processes_train_as_one_does(method: str, two_processes: Path, tmp_p
     pretrain(PatternLoader(num_images=48, batch_size=16), config, tmp_path)
     one, two = _losses(tmp_path), _losses(two_processes / method)
     assert len(one) == len(two) == 2
-    np.testing.assert_allclose(two, one, rtol=LOSS_TOLERANCE)
+    assert (np.abs(two / one - 1) <= LOSS_TOLERANCES).all(), (one, two)
     assert len(np.unique(one)) == 2
 
 

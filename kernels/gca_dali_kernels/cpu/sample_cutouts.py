@@ -8,7 +8,7 @@ from numba import njit
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright, turn_corner
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
-from gca_dali_kernels.cpu.sample_windows import measure_image, window_mass
+from gca_dali_kernels.cpu.sample_windows import cell_aspect, window_mass
 from gca_dali_kernels.law import CutoutLaw, WindowLaw
 from gca_dali_kernels.philox import CUTOUT
 from gca_dali_kernels.reference.sample_cutouts import ONE
@@ -50,11 +50,9 @@ def sample_cutouts(
 def cutout_part(inputs, words, law, rotations_q16, cutouts) -> None:
     """Draw all cutouts of a part of the batch."""
     integrals, windows, turns, index, shapes = inputs
-    key = np.empty(3, np.uint64)
-    key[0], key[1] = words[0], words[1]
     for b in range(len(index)):
-        key[2] = np.uint64(index[b])
-        aspect_q16 = measure_image(integrals[b], shapes[b])[2]
+        key = (words[0], words[1], np.uint64(index[b]))
+        aspect_q16 = cell_aspect(integrals[b], shapes[b])
         for v in range(windows.shape[1]):
             purpose = CUTOUT | (v << 8)
             if draw(key, purpose, 0)[0] >= law.probability_q32:

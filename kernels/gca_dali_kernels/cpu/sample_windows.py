@@ -35,57 +35,60 @@ def sample_windows(
     retained, grown = np.empty(shape, np.float32), np.empty(shape, np.bool_)
     words = np.array(key, np.uint64)
 
+    inputs, outputs = (integrals, marks, index, shapes), (windows, turns, retained, grown)
+    tables = (law.aspects_q16, law.rotations_q16, law.betas_q16)
+
     def work(first: int, last: int) -> None:
-        part = slice(first, last)
-        sample_part(
-            (integrals[part], marks[part], index[part], shapes[part]),
-            words,
-            law.record,
-            (law.aspects_q16, law.rotations_q16, law.betas_q16),
-            (windows[part], turns[part], retained[part], grown[part]),
-        )
+        sample_part(inputs, (first, last), words, law.record, tables, outputs)
 
     run_parallel(work, len(index), num_threads)
     return windows, turns, retained, grown
 
 
 @njit(nogil=True, cache=True)
-def sample_part(inputs, words, law, tables, outputs) -> None:
-    """Draw all windows of a part of the batch."""
+def sample_part(inputs, part, words, law, tables, outputs) -> None:
+    """Draw all windows of samples part[0] to part[1] − 1 of the batch."""
     integrals, marks, index, shapes = inputs
     windows, turns, retained, grown = outputs
-    key = np.empty(3, np.uint64)
-    key[0], key[1] = words[0], words[1]
-    for b in range(len(index)):
-        key[2] = np.uint64(index[b])
-        image = measure_image(integrals[b], shapes[b])
+    aspects_q16, rotations_q16, betas_q16 = tables
+    for b in range(part[0], part[1]):
+        # Tuples of numbers: Numba counts references to arrays, atomically, wherever they go.
+        key = (words[0], words[1], np.uint64(index[b]))
+        integral = integrals[b]
+        image = measure_image(integral, marks[b], shapes[b])
+        total = image[3]
         for v in range(windows.shape[1]):
-            place, size, turn, grew = draw_window(
-                (integrals[b], marks[b]), image, key, v, law, tables
+            (y0, x0), (h, w), turn, mass, grew = draw_window(
+                integral, image, key, v, law, aspects_q16, rotations_q16, betas_q16
             )
-            windows[b, v, 0], windows[b, v, 1] = place
-            windows[b, v, 2], windows[b, v, 3] = place[0] + size[0], place[1] + size[1]
+            windows[b, v, 0], windows[b, v, 1] = y0, x0
+            windows[b, v, 2], windows[b, v, 3] = y0 + h, x0 + w
             turns[b, v, 0], turns[b, v, 1] = turn
-            retained[b, v] = np.float32(1.0)
-            total = image[3]
-            if total > 0:
-                mass = window_mass(integrals[b], place, size, turn[0], tables[1], image[2])
-                retained[b, v] = np.float32(mass / (total << 16))
+            retained[b, v] = np.float32(mass / (total << 16)) if total > 0 else np.float32(1.0)
             grown[b, v] = grew
 
 
 @njit(nogil=True, cache=True)
-def measure_image(integral, shape):
-    """Return √(W/H) and √(H/W) (Q16), a cell's width over its height (Q16) and the map's sum."""
+def measure_image(integral, mark, shape):
+    """Return √(W/H), √(H/W) and a cell's width over its height (Q16), the map's sum and its box."""
     height_px, width_px = np.int64(shape[0]), np.int64(shape[1])
-    height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
-    aspect_q16 = max((width_px * height << 16) // (height_px * width), 1)
     return (
         integer_root((width_px << 32) // height_px),
         integer_root((height_px << 32) // width_px),
-        aspect_q16,
+        cell_aspect(integral, shape),
         np.int64(integral[-1, -1]),
+        np.int64(mark[0]) << 8,
+        np.int64(mark[1]) << 8,
+        np.int64(mark[2]) << 8,
+        np.int64(mark[3]) << 8,
     )
+
+
+@njit(nogil=True, cache=True)
+def cell_aspect(integral, shape):
+    """Return a cell's width over its height in pixels, Q16."""
+    height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
+    return max((np.int64(shape[1]) * height << 16) // (np.int64(shape[0]) * width), 1)
 
 
 @njit(nogil=True, cache=True)
@@ -100,37 +103,34 @@ def integer_root(value):
 
 
 @njit(nogil=True, cache=True)
-def draw_window(maps, image, key, view, law, tables):
-    """Return place, size, turn and whether the window grew."""
-    integral, mark = maps
-    extent = ((integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8)
+def draw_window(integral, image, key, view, law, aspects_q16, rotations_q16, betas_q16):
+    """Return place, size, turn, mass and whether the window grew."""
     words = draw(key, TURN | (view << 8), 0)
     flip = 1 if words[0] < law.flip_q32 else 0
-    step = words[2] >> 22 if words[1] < law.rotation_q32 else UPRIGHT
-    total = image[3]
-    size = draw_size(extent, image, key, view, law, tables[0], 0)
-    first_size = size
+    step = words[2] >> 22 if words[1] < law.rotation_q32 else np.int64(UPRIGHT)
+    extent, total = ((integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8), image[3]
+    first_size = draw_size(extent, image, key, view, law, aspects_q16, 0)
+    size = first_size
     for number in range(law.num_candidates):
         if law.law == REJECTION and number > 0:
-            size = draw_size(extent, image, key, view, law, tables[0], number)
+            size = draw_size(extent, image, key, view, law, aspects_q16, number)
         words = draw(key, PLACE | (view << 8), number)
-        place = draw_place(extent, size, words, law, mark, tables[2])
-        if total == 0 or (law.tau_q16 == 0 and law.weight == 0):
-            return place, size, (step, flip), False
-        mass = window_mass(integral, place, size, step, tables[1], image[2])
-        if (
+        place = draw_place(extent, size, words, law, image, betas_q16)
+        mass = window_mass(integral, place, size, step, rotations_q16, image[2])
+        if total == 0 or (
             mass >= law.tau_q16 * total
             and (law.weight < 1 or words[2] * total < mass << 16)
             and (law.weight < 2 or words[3] * total < mass << 16)
         ):
-            return place, size, (step, flip), False
+            return place, size, (step, flip), mass, False
     start = draw(key, SEARCH | (view << 8), 0)[0]
     least = max(law.tau_q16 * total, min(law.weight, total))
-    place = search_window(integral, first_size, start, least)
-    if place[0] >= 0:
-        return place, first_size, (np.int64(UPRIGHT), flip), False
-    place, size = grow_window(integral, first_size, start, least)
-    return place, size, (np.int64(UPRIGHT), flip), True
+    place, size = search_window(integral, first_size, start, least), first_size
+    grew = place[0] < 0
+    if grew:
+        place, size = grow_window(integral, first_size, start, least)
+    mass = mass_upright(integral, place[0], place[1], place[0] + size[0], place[1] + size[1])
+    return place, size, (np.int64(UPRIGHT), flip), mass, grew
 
 
 @njit(nogil=True, cache=True)
@@ -166,16 +166,14 @@ def draw_size(extent, image, key, view, law, aspects_q16, number):
 
 
 @njit(nogil=True, cache=True)
-def draw_place(extent, size, words, law, mark, betas_q16):
+def draw_place(extent, size, words, law, image, betas_q16):
     """Draw a place: uniform, or by ContrastiveCrop's Beta law around the box of the map."""
     h, w = size
     if law.law != CONTRASTIVE_CROP:
         return words[0] * (extent[0] - h + 1) >> 32, words[1] * (extent[1] - w + 1) >> 32
-    top, left = np.int64(mark[0]) << 8, np.int64(mark[1]) << 8
-    bottom, right = np.int64(mark[2]) << 8, np.int64(mark[3]) << 8
     return (
-        beta_place(words[0], top, bottom, h, extent[0], betas_q16),
-        beta_place(words[1], left, right, w, extent[1], betas_q16),
+        beta_place(words[0], image[4], image[6], h, extent[0], betas_q16),
+        beta_place(words[1], image[5], image[7], w, extent[1], betas_q16),
     )
 
 
