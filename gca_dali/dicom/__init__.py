@@ -15,8 +15,9 @@ except ImportError as error:
     ) from error
 
 from gca_dali.dicom.header import DicomHeader
-from gca_dali.dicom.intensity import VOI_CHOICES, DicomIntensity
+from gca_dali.dicom.intensity import DicomIntensity
 from gca_dali.dicom.read import probe_dicom, read_dicom, stored_values
+from gca_dali.voi import VOI_CHOICES
 
 __all__ = [
     "VOI_CHOICES",

@@ -18,8 +18,8 @@ from gca_dali.dicom.lut import (
     read_lut,
     read_window,
 )
+from gca_dali.voi import parse_voi
 
-VOI_CHOICES = ("auto", "window", "lut", "full", "percentile")
 PERCENTILES = (0.5, 99.5)
 
 _WHITE = 65535
@@ -36,7 +36,8 @@ class DicomIntensity:
     Attributes
     ----------
     voi : str
-        What set the contrast: "window", "lut", "full", "percentile", or "none" for colour.
+        What set the contrast: "window", "lut", "full", "percentile", or "none" for colour; with
+        its number where it was asked for by one.
     low, high : float
         Values after the modality step that became 0 and 65535, before inversion; for "lut" the
         first and last value that the table tells apart. Between them the mapping is linear, but
@@ -69,8 +70,9 @@ def apply_intensity(
     values : numpy.ndarray, uint8, uint16, int8 or int16, [H, W]
         Stored values.
     voi : str
-        One of ``VOI_CHOICES``. "auto" takes the VOI table, else the first window, else the full
-        range, and passes over a table or window that would leave 98 % of the pixels at one level.
+        See :func:`gca_dali.voi.parse_voi`. "auto" takes the VOI table, else the first window, else
+        the full range, and passes over a table or window that would leave 98 % of the pixels at one
+        level.
 
     Returns
     -------
@@ -139,33 +141,37 @@ def _apply_voi(
 ) -> tuple[np.ndarray, str, float, float]:
     """Give grey in 0…1 for every stored value, what was used, and its low and high end."""
     group = find_functional_group(dataset, frame, "FrameVOILUTSequence")
+    kind, number = parse_voi(voi)
     for choice in ("lut", "window"):
-        if voi not in ("auto", choice):
+        if kind not in ("auto", choice):
             continue
         try:
-            apply = _apply_lut if choice == "lut" else _apply_window
-            grey, low, high = apply(group, dataset, physical)
+            if choice == "lut":
+                grey, low, high = _apply_lut(group, dataset, physical, number)
+            else:
+                grey, low, high = _apply_window(read_window(group, number), physical)
         except LutError:
-            if voi == choice:
+            if kind == choice:
                 raise
             continue
-        if voi == choice or not _is_blank(grey, counts):
-            return grey, choice, low, high
+        if kind == choice or not _is_blank(grey, counts):
+            return grey, voi if kind == choice else choice, low, high
     order = np.argsort(physical, kind="stable")
     ranked = physical[order][counts[order] > 0]
     low, high = ranked[0], ranked[-1]
-    if voi == "percentile":
+    if kind == "percentile":
         share = np.cumsum(counts[order])[counts[order] > 0] / counts.sum() * 100
         low, high = (ranked[np.searchsorted(share, point)] for point in PERCENTILES)
-    return _ramp(physical, low, high), "percentile" if voi == "percentile" else "full", low, high
+    return _ramp(physical, low, high), kind if kind == "percentile" else "full", low, high
 
 
 def _apply_lut(
-    group: Dataset, dataset: Dataset, physical: np.ndarray
+    group: Dataset, dataset: Dataset, physical: np.ndarray, number: int
 ) -> tuple[np.ndarray, float, float]:
-    if not group.get("VOILUTSequence"):
-        raise LutError("no VOI table")
-    lut = read_lut(group.VOILUTSequence[0], dataset, int(physical.max()))
+    tables = group.get("VOILUTSequence") or []
+    if number >= len(tables):
+        raise LutError(f"{len(tables) or 'no'} VOI table" + "s" * (len(tables) > 1))
+    lut = read_lut(tables[number], dataset, int(physical.max()))
     # Not the descriptor's depth: it often says 16 over entries of 12 bits, which would be black.
     top = (1 << int(lut.entries.max()).bit_length()) - 1
     grey = lut.entries[lut.find(np.rint(physical).astype(np.int64))] / max(top, 1)
@@ -173,10 +179,10 @@ def _apply_lut(
 
 
 def _apply_window(
-    group: Dataset, dataset: Dataset, physical: np.ndarray
+    window: tuple[float, float, str], physical: np.ndarray
 ) -> tuple[np.ndarray, float, float]:
     """Apply a window as PS3.3, C.11.2.1.2 and C.11.2.1.3 define it."""
-    centre, width, function = read_window(group)
+    centre, width, function = window
     if function == "SIGMOID":
         # Beyond ±60 the curve is flat to the last bit.
         slope = np.clip(-4 * (physical - centre) / width, -60, 60)

@@ -82,13 +82,15 @@ def read_lut(item: Dataset, dataset: Dataset, largest_input: int) -> Lut:
     return Lut(first, entries[:num_entries].astype(np.uint16))
 
 
-def read_window(group: Dataset) -> tuple[float, float, str]:
-    """Read the first window.
+def read_window(group: Dataset, number: int = 0) -> tuple[float, float, str]:
+    """Read one of the windows.
 
     Parameters
     ----------
     group : pydicom.Dataset
         Holds Window Center, Window Width and perhaps VOI LUT Function.
+    number : int
+        Which window, from 0.
 
     Returns
     -------
@@ -102,10 +104,10 @@ def read_window(group: Dataset) -> tuple[float, float, str]:
     LutError
         If there is none, or its width or function is not allowed.
     """
-    centre, width = (_first_number(group.get(key)) for key in ("WindowCenter", "WindowWidth"))
+    centre, width = (_pick(group.get(key), number) for key in ("WindowCenter", "WindowWidth"))
     function = str(group.get("VOILUTFunction") or "LINEAR").upper()
     if centre is None or width is None:
-        raise LutError("no window")
+        raise LutError("no window" if number == 0 else f"no window of number {number}")
     smallest = 1.0 if function == "LINEAR" else math.nextafter(0, 1)
     if function not in _FUNCTIONS or not width >= smallest or not math.isfinite(centre + width):
         raise LutError(f"a window of {function}, centre {centre} and width {width}")
@@ -137,10 +139,11 @@ def find_functional_group(dataset: Dataset, frame: int, sequence: str) -> Datase
     return dataset
 
 
-def _first_number(value: object) -> float | None:
-    """Take the first of one or several numbers, None where there is none."""
+def _pick(value: object, number: int) -> float | None:
+    """Take one of one or several numbers, None where it is not there."""
     try:
-        first = value[0] if hasattr(value, "__getitem__") else value  # pyright: ignore
-        return None if first is None else float(first)  # pyright: ignore
+        several = value if hasattr(value, "__getitem__") else [value]
+        found = several[number]  # pyright: ignore
+        return None if found is None else float(found)  # pyright: ignore
     except (TypeError, ValueError, IndexError):
         return None

@@ -13,11 +13,12 @@ from pydicom.pixels.processing import apply_color_lut
 
 from gca_dali.dicom.file import OpenDicom, open_dicom
 from gca_dali.dicom.header import DicomHeader
-from gca_dali.dicom.intensity import VOI_CHOICES, DicomIntensity, apply_intensity
+from gca_dali.dicom.intensity import DicomIntensity, apply_intensity
 from gca_dali.dicom.lut import LutError
 from gca_dali.dicom.pixels import decode_frame
 from gca_dali.image import UnreadableImageError
 from gca_dali.raster import luma
+from gca_dali.voi import parse_voi
 
 
 def read_dicom(
@@ -40,8 +41,8 @@ def read_dicom(
     voi : str
         What sets the contrast. "auto": the VOI table, else the first window, else the full range;
         a table or window that leaves 98 % of the pixels at one level is passed over. "window" and
-        "lut": only that. "full": the smallest and largest value. "percentile": the values at 0.5 %
-        and 99.5 %.
+        "lut": only that, "window:1" the second of several. "full": the smallest and largest value.
+        "percentile": the values at 0.5 % and 99.5 %.
 
     Returns
     -------
@@ -63,8 +64,7 @@ def read_dicom(
     >>> image.shape, image.dtype, intensity.inverted  # doctest: +SKIP
     ((2128, 2000), dtype('uint16'), True)
     """
-    if voi not in VOI_CHOICES:
-        raise ValueError(f"voi must be one of {', '.join(VOI_CHOICES)}, got {voi!r}. Use 'auto'.")
+    parse_voi(voi)
     with open_dicom(path) as file:
         values, photometric = _decode(file, frame)
         try:
