@@ -100,7 +100,7 @@ def probe_checkpoint(
         If a checkpoint is missing or of another kind, or the manifest cannot be split.
     """
     encoder, encoder_config = load_encoder(checkpoint)
-    task = _Task(manifest, config)
+    task = ProbeTask(manifest, config)
     predictions = task.judge(encoder, encoder_config)
     report: dict[str, Any] = {
         "fractions": {name: score(item, config.seed) for name, item in predictions.items()},
@@ -125,8 +125,23 @@ def probe_checkpoint(
     return report
 
 
-class _Task:
-    """Rows, subsets and patients, the same for every encoder that is judged."""
+class ProbeTask:
+    """Rows, subsets and patients, the same for every encoder that is judged.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        With labels.
+    config : ProbeConfig
+        Fractions, mode, seed.
+
+    Attributes
+    ----------
+    train, test : numpy.ndarray, int64
+        Rows to learn from and rows to test on.
+    num_unread : int
+        Images that could not be read at the last `judge`.
+    """
 
     def __init__(self, manifest: Manifest, config: ProbeConfig) -> None:
         self.config = config
@@ -141,7 +156,20 @@ class _Task:
         self.num_unread = 0
 
     def judge(self, encoder: nn.Module, look: EncoderConfig) -> dict[str, Predictions]:
-        """Return the predictions of the test rows for each fraction."""
+        """Return the predictions of the test rows, for each fraction.
+
+        Parameters
+        ----------
+        encoder : torch.nn.Module
+            Maps [B, C, H, W] to [B, D]; left as it is.
+        look : EncoderConfig
+            What it was built from.
+
+        Returns
+        -------
+        dict of str to Predictions
+            By the fraction, as "0.1".
+        """
         if self.config.mode == "linear":
             return self._judge_linear(encoder, look)
         return self._judge_finetuned(encoder, look)

@@ -1,0 +1,113 @@
+"""The arms of the study: what each does to make a view, and which map it looks at.
+
+Enters: the name of an arm and the gaze maps of the images. Leaves: a `ViewPolicy` and the
+saliency for `GCALoader`. All arms share flip, jitter and blur; they differ in crop, cutout and
+mask, and in the map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from crops import draw_windows
+
+from gca_dali.policy import ViewPolicy
+from gca_dali.saliency import centre_map, mean_map, quantise_maps
+
+UNTRAINED = "untrained"
+OPERATORS = {
+    "crop": ("crop",),
+    "cutout": ("cutout",),
+    "mask": ("appearances",),
+    "crop_cutout": ("crop", "cutout"),
+    "crop_mask": ("crop", "appearances"),
+    "cutout_mask": ("cutout", "appearances"),
+}
+"""The paper's ablation: what each arm takes from `gca`; the rest is that of `random`."""
+OTHER_MAPS = ("centre", "mean", "shuffled")
+"""`gca` on maps that are not of the image's gaze."""
+PRESETS = ("random", "searched", "contrastive_crop", "gca", "gca_paper")
+MATCHED = "random_matched"
+ARMS = (UNTRAINED, *PRESETS, *OTHER_MAPS, MATCHED, *OPERATORS)
+
+_PUBLISHED_PX = 224
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What `GCALoader` is given: a policy, and maps, uint8 [N, 64, 64], where it reads any."""
+
+    policy: ViewPolicy
+    maps: np.ndarray | None
+
+
+def build_arm(name: str, gaze: np.ndarray, shapes: np.ndarray, size_px: int) -> Arm:
+    """Build an arm.
+
+    Parameters
+    ----------
+    name : str
+        One of `ARMS` but "untrained".
+    gaze : numpy.ndarray, uint8, [N, 64, 64]
+        The gaze map of each image.
+    shapes : numpy.ndarray, int32, [N, 2]
+        Height and width of each image.
+    size_px : int
+        Side of a view.
+    """
+    gca, random = ViewPolicy.gca(), ViewPolicy.random()
+    if name in PRESETS:
+        policy = ViewPolicy.preset(name)
+    elif name in OTHER_MAPS:
+        policy = gca
+    elif name == MATCHED:
+        policy = random.replace(size_range=(match_area(gaze, shapes), 1.0))
+    else:
+        policy = random.replace(**{part: getattr(gca, part) for part in OPERATORS[name]})
+    maps = choose_maps(name, gaze) if policy.reads_saliency else None
+    return Arm(fit_size(policy, size_px), maps)
+
+
+def choose_maps(name: str, gaze: np.ndarray) -> np.ndarray:
+    """Return the maps that an arm looks at, uint8, [N, 64, 64]."""
+    if name == "centre":
+        return np.broadcast_to(quantise_maps([centre_map()]), gaze.shape)
+    if name == "mean":
+        return np.broadcast_to(mean_map(gaze), gaze.shape)
+    if name == "shuffled":
+        # The next in a random circle: nobody keeps their own.
+        circle = np.random.default_rng(0).permutation(len(gaze))
+        shuffled = np.empty_like(gaze)
+        shuffled[circle] = gaze[np.roll(circle, 1)]
+        return shuffled
+    return gaze
+
+
+def fit_size(policy: ViewPolicy, size_px: int) -> ViewPolicy:
+    """Return the policy for views of another size; a blur that is stated for 224 px shrinks too."""
+    scale = size_px / _PUBLISHED_PX
+    looks = tuple(
+        look
+        if look.blur is None
+        else replace(
+            look,
+            blur=replace(
+                look.blur, strength=tuple(max(s * scale, 0.01) for s in look.blur.strength)
+            ),
+        )
+        for look in policy.appearances
+    )
+    return policy.replace(size=size_px, appearances=looks)
+
+
+def match_area(gaze: np.ndarray, shapes: np.ndarray) -> float:
+    """Return the least area at which `random` windows are on average as large as those of `gca`."""
+    wanted = draw_windows(ViewPolicy.gca(), gaze, shapes).area().mean()
+    low, high = 0.01, 0.99
+    for _ in range(12):
+        middle = (low + high) / 2
+        policy = ViewPolicy.random(size_range=(middle, 1.0))
+        small = draw_windows(policy, gaze, shapes).area().mean() < wanted
+        low, high = (middle, high) if small else (low, middle)
+    return round((low + high) / 2, 3)

@@ -1,0 +1,217 @@
+"""One cell of the study: pre-train, describe the crops, probe, and write one JSON.
+
+Enters: a `Study` (config, knees, maps) and a cell. Leaves: RESULTS/<cell>.json, written whole or
+not at all. A cell that was stopped goes on from its checkpoint and from the probes that are done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from arms import UNTRAINED, Arm, build_arm
+from crops import describe_crops
+from row import describe_commit, describe_cpu, describe_versions
+from study_config import Cell, StudyConfig
+from torch import nn
+
+from gca_dali.loader import GCALoader
+from gca_dali.manifest import Manifest
+from gca_dali.ssl.config import PretrainConfig
+from gca_dali.ssl.encoders import EncoderConfig
+from gca_dali.ssl.features import build_untrained, load_encoder
+from gca_dali.ssl.pretrain import CHECKPOINT_NAME, pretrain
+from gca_dali.ssl.probe import ProbeConfig, ProbeTask
+from gca_dali.ssl.scores import Predictions, score
+
+SECONDS_NAME = "seconds.json"
+PROBE_BATCH = {"linear": 64, "finetune": 32}
+
+
+class Stopped(Exception):
+    """The time of this piece is over, or Ctrl-C came; everything is saved."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all cells share.
+
+    Attributes
+    ----------
+    config : StudyConfig
+    manifest : Manifest
+        All knees, with split and labels: the probes' rows.
+    rows : Manifest
+        The knees that are pre-trained on.
+    gaze : numpy.ndarray, uint8, [N, 64, 64]
+        Their gaze maps.
+    gaze_facts : dict
+        Which predictor made them.
+    work, results : Path
+        Folders of checkpoints and of finished cells.
+    deadline_seconds : float
+        On the monotonic clock: when this piece has to end.
+    """
+
+    config: StudyConfig
+    manifest: Manifest
+    rows: Manifest
+    gaze: np.ndarray
+    gaze_facts: dict[str, Any]
+    work: Path
+    results: Path
+    deadline_seconds: float = float("inf")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time of this piece is over."""
+        return time.monotonic() > self.deadline_seconds
+
+    @property
+    def shapes(self) -> np.ndarray:
+        """Height and width of the knees that are pre-trained on, int32, [N, 2]."""
+        return np.stack([self.rows.height, self.rows.width], axis=1)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Everything that a cell's numbers depend on beside arm, method and seed."""
+        varied = ("name", "arms", "methods", "seeds", "modes", "fractions")
+        kept = {k: v for k, v in asdict(self.config).items() if k not in varied}
+        return kept | {"gaze": self.gaze_facts, "num_pretraining_images": len(self.rows)}
+
+    def build_arm(self, name: str) -> Arm:
+        """Return an arm on these knees."""
+        return build_arm(name, self.gaze, self.shapes, self.config.size_px)
+
+
+def run_cell(study: Study, cell: Cell) -> None:
+    """Run a cell to its end, or go on with it, and write its JSON.
+
+    Raises
+    ------
+    Stopped
+        If it could not be finished in the time of this piece.
+    """
+    folder = study.work / study.config.name / cell.name
+    folder.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = {"arm": cell.arm, "method": cell.method, "seed": cell.seed}
+    report["settings"] = study.settings
+    if cell.arm == UNTRAINED:
+        look = EncoderConfig(study.config.encoder, view_size_px=study.config.size_px)
+        encoder = build_untrained(look, cell.seed)
+    else:
+        pretraining = folder / "pretraining.json"
+        if not pretraining.exists():
+            write_json(pretraining, _pretrain(study, cell, folder))
+        report |= json.loads(pretraining.read_text())
+        encoder, look = load_encoder(folder / CHECKPOINT_NAME)
+    for mode in study.config.modes:
+        report[mode] = _probe(study, cell.seed, (encoder, look), mode, folder)
+    report["seconds"] = json.loads((folder / SECONDS_NAME).read_text())
+    report["device"] = _describe_device()
+    report["versions"] = describe_versions() | {"lightly": version("lightly")}
+    report["commit"] = describe_commit()
+    write_json(study.results / f"{cell.name}.json", report)
+
+
+def _pretrain(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
+    """Pre-train, or go on from the checkpoint; return policy, crops and the last numbers."""
+    arm, config = study.build_arm(cell.arm), study.config
+    loader = GCALoader(
+        study.rows, arm.policy, arm.maps, batch_size=config.batch_size, seed=cell.seed
+    )
+    settings = PretrainConfig(
+        cell.method,
+        config.preset,
+        EncoderConfig.for_policy(config.encoder, arm.policy),
+        config.num_epochs,
+        cell.seed,
+    )
+
+    def stop_in_time(num_done: int, num_steps: int, numbers: dict[str, float]) -> None:
+        if study.is_over:
+            signal.raise_signal(signal.SIGTERM)  # pretrain saves and ends after this step
+
+    path = folder / CHECKPOINT_NAME
+    with _count_seconds(folder, "pretraining"):
+        done = pretrain(loader, settings, folder, path if path.exists() else None, stop_in_time)
+    if done.interrupted:
+        raise Stopped(f"{cell.name} stopped at step {done.num_steps}")
+    return {
+        "policy": asdict(arm.policy),
+        "crops": describe_crops(arm.policy, arm.maps, study.gaze, study.shapes, cell.seed),
+        "pretraining": {"num_steps": done.num_steps, **done.numbers},
+    }
+
+
+def _probe(
+    study: Study, seed: int, judged: tuple[nn.Module, EncoderConfig], mode: str, folder: Path
+) -> dict[str, Any]:
+    """Return the scores and the guessed grades of each fraction; each call's are kept."""
+    fractions = study.config.fractions
+    # Features are computed once for all fractions; a fine-tuned network has one each.
+    calls = [fractions] if mode == "linear" else [(share,) for share in fractions]
+    found: dict[str, Any] = {}
+    for call in calls:
+        names = "-".join(f"{share:g}" for share in call)
+        done = folder / f"{mode}-{names}.json"
+        if not done.exists():
+            if study.is_over:
+                raise Stopped(f"{folder.name} stopped before {done.stem}")
+            epochs = study.config.num_finetune_epochs
+            task = ProbeTask(
+                study.manifest, ProbeConfig(call, mode, seed, "auto", PROBE_BATCH[mode], epochs)
+            )
+            with _count_seconds(folder, mode):
+                predictions = task.judge(*judged)
+            write_json(done, {name: _describe(item) for name, item in predictions.items()})
+        found |= json.loads(done.read_text())
+    return found
+
+
+def _describe(predictions: Predictions) -> dict[str, Any]:
+    """Return scores with intervals, and the guessed grade of each test image as one digit."""
+    guess = predictions.probability.argmax(1)
+    return score(predictions) | {"guess": "".join(map(str, guess.tolist()))}
+
+
+def _describe_device() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{describe_cpu()}, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def _count_seconds(folder: Path, stage: str) -> Iterator[None]:
+    """Add the time of a stage to what earlier pieces took; a killed piece is not counted."""
+    path = folder / SECONDS_NAME
+    wall, processor = time.perf_counter(), time.process_time()
+    try:
+        yield
+    finally:
+        seconds = json.loads(path.read_text()) if path.exists() else {}
+        before = seconds.get(stage, {"wall": 0.0, "processor": 0.0})
+        seconds[stage] = {
+            "wall": round(before["wall"] + time.perf_counter() - wall, 1),
+            "processor": round(before["processor"] + time.process_time() - processor, 1),
+        }
+        write_json(path, seconds)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)

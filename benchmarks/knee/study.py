@@ -1,0 +1,109 @@
+"""Run the knee study: every cell of a config that is not there yet, one after the other.
+
+    python benchmarks/knee/study.py benchmarks/knee/small.json DATA/knee/labels.csv
+
+Stop it when you like (Ctrl-C, --minutes, or a kill) and start it again: finished cells are left
+alone, and the one that was under way goes on from its last checkpoint. Gaze is predicted by a
+network that learned from simulated gaze.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from cells import Stopped, Study, run_cell, write_json
+from knees import draw_training_rows, make_gaze_maps
+from row import RESULTS
+from study_config import Cell, StudyConfig
+
+from gca_dali.gaze.predictor import GazePredictor
+from gca_dali.manifest import Manifest
+from gca_dali.ssl.splits import group_rows, split_rows
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0 when all cells are done, 3 when the time was over before."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path, help="JSON of the study")
+    parser.add_argument("labels", type=Path, help="labels.csv of the knees")
+    parser.add_argument("--predictor", default="knee", help="gaze predictor; the bundled one")
+    parser.add_argument("--work", type=Path, default=Path("knee_study"), help="checkpoints, maps")
+    parser.add_argument("--results", type=Path, help="finished cells; benchmarks/results/knee_NAME")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="length of this piece")
+    options = parser.parse_args(arguments)
+    deadline_seconds = time.monotonic() + 60 * options.minutes
+    logging.getLogger("lightning").setLevel(logging.WARNING)
+
+    study = open_study(options, deadline_seconds)
+    todo = [cell for cell in study.config.cells() if not is_done(study, cell)]
+    print(f"{study.config.name}: {len(todo)} cells to do", flush=True)
+    for cell in todo:
+        try:
+            if study.is_over:
+                raise Stopped(f"{cell.name} not begun")
+            run_cell(study, cell)
+        except Stopped as reason:
+            print(f"{reason}; start again to go on")
+            return 3
+        print(f"{cell.name}: {tell(study, cell)}", flush=True)
+    return 0
+
+
+def open_study(options: argparse.Namespace, deadline_seconds: float) -> Study:
+    """Read config, knees and maps."""
+    config = StudyConfig.read(options.config)
+    manifest = Manifest.from_csv(options.labels)
+    rows = manifest.take(draw_training_rows(manifest, config.num_images))
+    predictor = GazePredictor.load(options.predictor)
+    facts = {"predictor": predictor.fingerprint, "simulated": predictor.facts.simulated}
+    results = options.results or RESULTS / f"knee_{config.name}"
+    gaze = make_gaze_maps(predictor, rows, options.work)
+    study = Study(config, manifest, rows, gaze, facts, options.work, results, deadline_seconds)
+    _, test = split_rows(manifest, 0)
+    groups = group_rows(manifest)[test].tolist()
+    grades = "".join(map(str, manifest.label[test].tolist()))
+    write_json(results / "test_images.json", {"grade": grades, "patient": groups})
+    return study
+
+
+def is_done(study: Study, cell: Cell) -> bool:
+    """Tell whether a cell has its JSON, with these settings, modes and fractions.
+
+    Raises
+    ------
+    ValueError
+        If its settings are others.
+    """
+    path = study.results / f"{cell.name}.json"
+    if not path.exists():
+        return False
+    report: dict[str, Any] = json.loads(path.read_text())
+    for name, value in json.loads(json.dumps(study.settings)).items():
+        if report["settings"].get(name) != value:
+            raise ValueError(
+                f"{name} of {path} must be that of the study, {value}, got "
+                f"{report['settings'].get(name)}. Move the folder away or rename the study."
+            )
+    wanted = {f"{share:g}" for share in study.config.fractions}
+    return all(wanted <= set(report.get(mode, ())) for mode in study.config.modes)
+
+
+def tell(study: Study, cell: Cell) -> str:
+    """Return the accuracies of a finished cell in one line."""
+    report = json.loads((study.results / f"{cell.name}.json").read_text())
+    return "; ".join(
+        f"{mode} {name}: {scores['accuracy']:.3f}"
+        for mode in study.config.modes
+        for name, scores in report[mode].items()
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
