@@ -16,7 +16,7 @@ LOW, HIGH = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 @njit(nogil=True, cache=True)
-def draw(key: tuple[np.uint64, np.uint64, np.uint64], purpose: int, number: int) -> tuple[np.int64, ...]:
+def draw(key: tuple[np.uint64, ...], purpose: int, number: int) -> tuple[np.int64, ...]:
     """Return four words as int64; `key` is uint64 [seed, epoch, index]."""
     c0, c1 = np.uint64(number) & LOW, key[2] & LOW
     c2, c3 = key[1] & LOW, np.uint64(purpose)

@@ -25,11 +25,13 @@ from gca_dali_kernels.cpu.appearance import (
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.cpu.resample import (
+    MOST_BYTE_LEVELS,
     axis_taps,
     choose_level,
     resample_turned,
     resample_upright,
     shrink,
+    shrink_bytes,
     sum_separable,
     tent_taps,
     transpose,
@@ -102,7 +104,10 @@ def render_image(image, saliency, plan, key, looks, views) -> None:
     lowest = levels[levels > 0].min()
     top, left, bottom, right = seen_region(plan, levels, highest, saliency[1].shape, shape)
     small = np.empty(((bottom - top) >> lowest, (right - left) >> lowest), F32)
-    shrink(image, (top, left), lowest, small)
+    if image.itemsize == 1 and lowest <= MOST_BYTE_LEVELS:
+        shrink_bytes(image, (top, left), lowest, small)
+    else:
+        shrink(image, (top, left), lowest, small)
     for level in range(lowest, highest + 1):
         for v in range(num_views):
             if levels[v] == level:
