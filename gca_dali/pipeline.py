@@ -60,7 +60,7 @@ class ViewMaker:
         images = [image.reshape(image.shape[:2]) for image in images]
         shapes = np.array([image.shape for image in images], np.int32)
 
-        maps = self.table.take(index)
+        maps = self.table.take(index, images)
         plan = plan_views(maps, index, shapes, key, self.policy, self.num_views)
         ranges = value_ranges(images, self.bits[index])
         views = make_views(images, ranges, plan, index, key, self.policy, self.num_threads)

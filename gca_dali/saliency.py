@@ -1,26 +1,27 @@
 """Sample index → saliency map, from a table.
 
 Enters: a source of maps (`SaliencySource`). Leaves: `SaliencyTable`, quantised maps of one size
-addressed by sample index. Next: `windows`.
+addressed by sample index; a predictor gives one that fills itself (`predicted`). Next: `windows`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from gca_dali.gaze.predictor import GazePredictor
     from gca_dali.manifest import Manifest
 
 MAP_SHAPE = (64, 64)
 # A quarter of each side: about two thirds of the mass lie within half of each side.
 CENTRE_SIGMA = 0.25
 
-SaliencySource = str | Path | np.ndarray | Callable[[Path], np.ndarray] | None
+SaliencySource = Union[str, Path, np.ndarray, Callable[[Path], np.ndarray], "GazePredictor", None]
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,27 @@ class SaliencyTable:
     maps: np.ndarray
     row: np.ndarray
 
-    def take(self, index: np.ndarray) -> np.ndarray:
-        """Return the maps of some samples, uint8, [B, h, w]."""
+    def take(self, index: np.ndarray, images: Sequence[Any] | None = None) -> np.ndarray:
+        """Return the maps of some samples, uint8, [B, h, w].
+
+        `images`, B × [H, W], are for tables that predict what they lack.
+        """
         return self.maps[self.row[index]]
 
 
-def load_saliency(source: SaliencySource, manifest: Manifest) -> SaliencyTable:
+def load_saliency(source: SaliencySource, manifest: Manifest, keep: bool = True) -> SaliencyTable:
     """Build the table of a manifest.
 
     Parameters
     ----------
-    source : None, str, pathlib.Path, numpy.ndarray or callable
+    source : None, str, pathlib.Path, numpy.ndarray, callable or GazePredictor
         None (no saliency); "centre" (a Gaussian prior); a folder of maps; "mean:FOLDER" (the mean
-        of the maps of a folder, for all images); float or uint8 [N, h, w]; or a callable that is
-        given the absolute path of an image and returns its map.
+        of the maps of a folder, for all images); float or uint8 [N, h, w]; a callable that is
+        given the absolute path of an image and returns its map; or a predictor: its object, its
+        `.safetensors` file or "knee", the bundled one.
     manifest : Manifest
+    keep : bool
+        Whether predicted maps are kept in the cache folder; otherwise they end with the process.
 
     Returns
     -------
@@ -66,6 +73,11 @@ def load_saliency(source: SaliencySource, manifest: Manifest) -> SaliencyTable:
         If an image has no map, or a map holds NaN, infinities or negative values, or has no two
         dimensions.
     """
+    predictor = find_predictor(source)
+    if predictor is not None:
+        from gca_dali.predicted import PredictedTable
+
+        return PredictedTable.open(predictor, manifest, keep)
     same_for_all = np.zeros(len(manifest), np.int64)
     if source is None:
         return SaliencyTable(np.zeros((1, *MAP_SHAPE), np.uint8), same_for_all)
@@ -88,10 +100,35 @@ def load_saliency(source: SaliencySource, manifest: Manifest) -> SaliencyTable:
         maps = maps_of_folder(Path(source), manifest)
     else:
         raise TypeError(
-            "saliency must be None, 'centre', a folder of maps, 'mean:FOLDER', an array or a "
-            f"callable, got {type(source).__name__}."
+            "saliency must be None, 'centre', a folder of maps, 'mean:FOLDER', a predictor, an "
+            f"array or a callable, got {type(source).__name__}."
         )
     return SaliencyTable(maps, np.arange(len(manifest)))
+
+
+def find_predictor(source: SaliencySource) -> GazePredictor | None:
+    """Return the predictor that a source is or names, or None if it is another kind of source.
+
+    Parameters
+    ----------
+    source : SaliencySource
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it names a predictor that does not exist or cannot be read.
+    """
+    if source is None or isinstance(source, np.ndarray) or source == "centre":
+        return None
+    from gca_dali.gaze.predictor import BUNDLED, GazePredictor
+
+    if isinstance(source, GazePredictor):
+        return source
+    if isinstance(source, (str, Path)) and (
+        source in BUNDLED or str(source).endswith(".safetensors")
+    ):
+        return GazePredictor.load(source)
+    return None
 
 
 def maps_of_array(maps: np.ndarray, manifest: Manifest) -> np.ndarray:

@@ -41,6 +41,12 @@ def require_gpu() -> None:
         pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep predicted maps, those of child processes too, out of the user's cache folder."""
+    os.environ["GCA_DALI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def _gpu_marker(request: pytest.FixtureRequest) -> None:
     """Apply the rule of ``require_gpu`` to every test marked ``gpu``."""

@@ -124,6 +124,14 @@ class GazeNetwork(nn.Module):
         return functional.interpolate(logits, side, mode="bilinear", align_corners=False)[:, 0]
 
 
+def add_counters(network: GazeNetwork, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Add the batch counters of the normalisation layers, which are not stored, to weights."""
+    counters = {
+        name: value for name, value in network.state_dict().items() if not value.is_floating_point()
+    }
+    return tensors | counters
+
+
 def saliency_loss(logits: torch.Tensor, recorded: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Compare predicted and recorded maps: KL divergence minus correlation.
 

@@ -9,18 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch.nn import functional
 
-from gca_dali.gaze.network import GazeNetwork, NetworkConfig
-from gca_dali.gaze.prepare import CHUNK, prepare_image
+from gca_dali.gaze.facts import PredictorFacts
+from gca_dali.gaze.network import GazeNetwork, NetworkConfig, add_counters
+from gca_dali.gaze.prepare import (
+    CHUNK,
+    as_tensor,
+    prepare_image,
+    prepare_plane,
+    quantise_peaks,
+)
+from gca_dali.saliency import MAP_SHAPE
 
 if TYPE_CHECKING:
     from gca_dali.gaze.map_folder import MapFolder
@@ -29,29 +38,6 @@ if TYPE_CHECKING:
 
 FORMAT = "gca_dali.gaze/1"
 BUNDLED = {"knee": Path(__file__).with_name("knee.safetensors")}
-
-
-@dataclass(frozen=True)
-class PredictorFacts:
-    """What is known about how a predictor came to be.
-
-    Attributes
-    ----------
-    simulated : bool
-        True where it learned from simulated gaze.
-    num_maps, num_patients : int
-        Maps it learned from, and their patients (0 where unknown).
-    validation : dict of str to float
-        Scores on the patients held out to choose the epoch.
-    settings : dict
-        Settings of the fit.
-    """
-
-    simulated: bool
-    num_maps: int
-    num_patients: int = 0
-    validation: dict[str, float] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 class GazePredictor:
@@ -170,6 +156,28 @@ class GazePredictor:
         plane = prepare_image(image, self.network.config.input_px)
         return self.predict(torch.from_numpy(plane)[None, None])[0].cpu().numpy()
 
+    def make_maps(self, images: Sequence[Any]) -> np.ndarray:
+        """Predict the maps of images as they were decoded, for the loader's table.
+
+        Parameters
+        ----------
+        images : sequence of B numpy.ndarray, torch.Tensor or whatever else speaks DLPack, [H, W]
+            uint8, uint16 or float, of any size and range, on any device; those on a GPU stay there
+            until the maps come back. Work goes to torch's current stream.
+
+        Returns
+        -------
+        numpy.ndarray, uint8, [B, 64, 64]
+            Maximum 255 each.
+        """
+        side = self.network.config.input_px
+        planes = [
+            prepare_plane(as_tensor(image), side).to(self.device, non_blocking=True)
+            for image in images
+        ]
+        maps = self.predict(torch.stack(planes)[:, None])
+        return quantise_peaks(maps, MAP_SHAPE).cpu().numpy()
+
     def save(self, path: str | Path) -> None:
         """Write weights and configuration to one safetensors file, in one step.
 
@@ -188,7 +196,7 @@ class GazePredictor:
             "facts": json.dumps(asdict(self.facts)),
         }
         partial = path.with_name(f".{path.name}.{os.getpid()}")
-        save_file(self._tensors(), partial, metadata)
+        partial.write_bytes(to_bytes(self._tensors(), metadata))
         partial.replace(path)
 
     @classmethod
@@ -225,7 +233,7 @@ class GazePredictor:
             config["decoder_channels"] = tuple(config["decoder_channels"])
             network = GazeNetwork(NetworkConfig(**config))
             mean_map = tensors.pop("mean_map").numpy()
-            network.load_state_dict(_with_counters(network, tensors))
+            network.load_state_dict(add_counters(network, tensors))
             facts = PredictorFacts(**json.loads(metadata["facts"]))
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
@@ -278,13 +286,3 @@ def choose_device(device: str | torch.device) -> torch.device:
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(f"device must exist, got {device} without a CUDA GPU. Use cpu.")
     return chosen
-
-
-def _with_counters(
-    network: GazeNetwork, tensors: dict[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """Add the batch counters of the normalisation layers, which are not stored."""
-    counters = {
-        name: value for name, value in network.state_dict().items() if not value.is_floating_point()
-    }
-    return tensors | counters

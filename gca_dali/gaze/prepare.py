@@ -6,7 +6,12 @@ original, or a map of the predictor's cells with the same mass. Next: `fit` or `
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 CHUNK = 16
 """Images per call of the network. Every call has this shape, filled up with zeros, because a
@@ -16,10 +21,7 @@ not."""
 
 
 def prepare_image(image: np.ndarray, side_px: int) -> np.ndarray:
-    """Resize an image to a square and scale its range to [0, 1].
-
-    The whole image is kept: what is not square is squeezed, so cells of the map and shares of the
-    image correspond. Antialiased bilinear filter.
+    """Resize an image to a square and scale its range to [0, 1]; see `prepare_plane`.
 
     Parameters
     ----------
@@ -38,18 +40,85 @@ def prepare_image(image: np.ndarray, side_px: int) -> np.ndarray:
     ValueError
         Where the image is no plane.
     """
-    if image.ndim != 2 or image.size == 0:
+    return prepare_plane(as_tensor(image), side_px).numpy()
+
+
+def as_tensor(image: Any) -> torch.Tensor:
+    """Return an array of NumPy, torch or whatever else speaks DLPack as a tensor, where it lies."""
+    import torch
+
+    if not isinstance(image, np.ndarray):
+        return torch.from_dlpack(image)
+    # torch warns of arrays that it must not write to, and knows no negative strides.
+    sound = image.flags.writeable and image.flags.c_contiguous
+    return torch.from_numpy(image if sound else image.copy())
+
+
+def prepare_plane(image: torch.Tensor, side_px: int) -> torch.Tensor:
+    """Resize an image to a square and scale its range to [0, 1], where it lies.
+
+    The whole image is kept: what is not square is squeezed, so cells of the map and shares of the
+    image correspond. Antialiased bilinear filter.
+
+    Parameters
+    ----------
+    image : torch.Tensor, uint8 | uint16 | float, [H, W]
+        Any range of values, on any device.
+    side_px : int
+        Side of the result.
+
+    Returns
+    -------
+    torch.Tensor, float32, [side_px, side_px]
+        Minimum 0 and maximum 1; zeros for a constant image.
+
+    Raises
+    ------
+    ValueError
+        Where the image is no plane.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    if image.ndim != 2 or image.numel() == 0:
         raise ValueError(
             f"image must be a grey plane [H, W], got shape {list(image.shape)}. Convert it to grey."
         )
-    from PIL import Image
-
-    resized = Image.fromarray(image.astype(np.float32)).resize(
-        (side_px, side_px), Image.Resampling.BILINEAR
-    )
-    plane = np.asarray(resized, np.float32)
+    plane = interpolate(
+        image.to(torch.float32)[None, None],
+        (side_px, side_px),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
+    )[0, 0]
     low, high = plane.min(), plane.max()
-    return (plane - low) / (high - low) if high > low else np.zeros_like(plane)
+    # What rounding leaves of a constant image is no contrast; one level of 16 bits is 1.5e-5.
+    least = 1e-6 * torch.maximum(low.abs(), high.abs()) + 1e-30
+    return (plane - low) / torch.where(high - low > least, high - low, torch.inf)
+
+
+def quantise_peaks(maps: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """Return maps as the loader's table holds them.
+
+    Parameters
+    ----------
+    maps : torch.Tensor, float32, [B, mh, mw]
+        Non-negative, with mass.
+    shape : tuple of int
+        Rows and columns of the result.
+
+    Returns
+    -------
+    torch.Tensor, uint8, [B, *shape]
+        Maximum 255 each, on the device of `maps`.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    if maps.shape[1:] != shape:
+        maps = interpolate(maps[:, None], shape, mode="bilinear", antialias=True)[:, 0]
+    peak = maps.amax((1, 2), keepdim=True)
+    return (maps / peak * 255 + 0.5).floor().to(torch.uint8)
 
 
 def resize_map(saliency: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
