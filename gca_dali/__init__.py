@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gca_dali import adapters as adapters
     from gca_dali.batch import ViewBatch as ViewBatch
+    from gca_dali.gaze.predictor import GazePredictor as GazePredictor
     from gca_dali.loader import GCALoader as GCALoader
     from gca_dali.manifest import Manifest as Manifest
     from gca_dali.policy import ViewPolicy as ViewPolicy
@@ -20,12 +21,21 @@ __version__ = "0.1.0"
 
 _HOME_OF = {
     "GCALoader": "gca_dali.loader",
+    "GazePredictor": "gca_dali.gaze.predictor",
     "Manifest": "gca_dali.manifest",
     "ViewBatch": "gca_dali.batch",
     "ViewPolicy": "gca_dali.policy",
 }
 
-__all__ = ["GCALoader", "Manifest", "ViewBatch", "ViewPolicy", "__version__", "adapters"]
+__all__ = [
+    "GCALoader",
+    "GazePredictor",
+    "Manifest",
+    "ViewBatch",
+    "ViewPolicy",
+    "__version__",
+    "adapters",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,8 +1,8 @@
 """How often views keep what matters: lesions kept, window area, share below tau, view overlap.
 
 Enters: a manifest, lesion boxes, a saliency source, policies. Leaves: `PolicyAudit` per policy.
-Nothing is decoded: windows need maps and shapes alone, and are those that a loader with the same
-seed would draw in its first epochs.
+Nothing is decoded, unless maps have to be predicted: windows need maps and shapes alone, and are
+those that a loader with the same seed would draw in its first epochs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from gca_dali.overlap import PlacedWindows
 from gca_dali.progress import track
-from gca_dali.saliency import SaliencySource, load_saliency
+from gca_dali.saliency import SaliencySource, find_predictor, load_saliency
 from gca_dali.windows import plan_views
 
 if TYPE_CHECKING:
@@ -154,6 +154,11 @@ def _split(
     if isinstance(saliency, np.ndarray):
         saliency = saliency[rows]
     chosen = manifest.take(rows)
+    predictor = find_predictor(saliency)
+    if predictor is not None:
+        from gca_dali.gaze.fill import open_filled
+
+        saliency = open_filled(predictor, chosen)
     table = load_saliency(saliency, chosen)
     shapes = np.stack([chosen.height, chosen.width], axis=1)
     for first in range(0, len(rows), BLOCK_SIZE):

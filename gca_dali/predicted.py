@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -77,8 +78,7 @@ class PredictedTable(SaliencyTable):
             If the cache folder cannot be written.
         """
         if keep:
-            name = f"{manifest.fingerprint}-{predictor.fingerprint[:32]}-v{TABLE_VERSION}.npy"
-            cache = MapCache.open(cache_folder() / name, len(manifest))
+            cache = MapCache.open(table_path(predictor, manifest), len(manifest))
         else:
             cache = MapCache.temporary(len(manifest))
         return cls(cache.maps, np.arange(len(manifest)), predictor, manifest.files, cache)
@@ -138,6 +138,12 @@ class PredictedTable(SaliencyTable):
     def _stamps(self, rows: np.ndarray) -> np.ndarray:
         """Return when each image was last changed, in ns, int64; 0 for what is no file."""
         return np.array([_changed_ns(self.files[row]) for row in rows.tolist()], np.int64)
+
+
+def table_path(predictor: MapMaker, manifest: Manifest) -> Path:
+    """Return the file of a table: named after the fingerprints of predictor and manifest."""
+    name = f"{manifest.fingerprint}-{predictor.fingerprint[:32]}-v{TABLE_VERSION}.npy"
+    return cache_folder() / name
 
 
 def _changed_ns(file: str) -> int:

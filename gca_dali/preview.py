@@ -178,7 +178,8 @@ class PreviewMaker:
 
     @cached_property
     def _table(self) -> SaliencyTable:
-        return load_saliency(self.saliency, self.manifest)
+        # A few images are no reason to begin a table of all of them.
+        return load_saliency(self.saliency, self.manifest, keep=False)
 
     def make(self, num_images: int, title: str, subtitle: str) -> Preview:
         """Make the views of images that are evenly spread over the manifest.
@@ -216,7 +217,7 @@ class PreviewMaker:
         image = read_image(self.manifest.files[row])
         index, key = np.array([row]), (self.seed, 0)
         bits, shapes = self.manifest.bits[index], np.array([image.shape], np.int32)
-        maps = self._table.take(index)
+        maps = self._table.take(index, [image])
         plan = plan_views(maps, index, shapes, key, self.policy, self.num_views)
         ranges = value_ranges([image], bits)
         views = make_views([image], ranges, plan, index, key, self.policy)[0]

@@ -21,7 +21,9 @@ MAP_SHAPE = (64, 64)
 # A quarter of each side: about two thirds of the mass lie within half of each side.
 CENTRE_SIGMA = 0.25
 
-SaliencySource = Union[str, Path, np.ndarray, Callable[[Path], np.ndarray], "GazePredictor", None]
+SaliencySource = Union[
+    str, Path, np.ndarray, Callable[[Path], np.ndarray], "GazePredictor", "SaliencyTable", None
+]
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,11 @@ def load_saliency(source: SaliencySource, manifest: Manifest, keep: bool = True)
 
     Parameters
     ----------
-    source : None, str, pathlib.Path, numpy.ndarray, callable or GazePredictor
+    source : SaliencySource
         None (no saliency); "centre" (a Gaussian prior); a folder of maps; "mean:FOLDER" (the mean
         of the maps of a folder, for all images); float or uint8 [N, h, w]; a callable that is
-        given the absolute path of an image and returns its map; or a predictor: its object, its
-        `.safetensors` file or "knee", the bundled one.
+        given the absolute path of an image and returns its map; a predictor: its object, its
+        `.safetensors` file or "knee", the bundled one; or a table, which is returned.
     manifest : Manifest
     keep : bool
         Whether predicted maps are kept in the cache folder; otherwise they end with the process.
@@ -73,6 +75,8 @@ def load_saliency(source: SaliencySource, manifest: Manifest, keep: bool = True)
         If an image has no map, or a map holds NaN, infinities or negative values, or has no two
         dimensions.
     """
+    if isinstance(source, SaliencyTable):
+        return source
     predictor = find_predictor(source)
     if predictor is not None:
         from gca_dali.predicted import PredictedTable

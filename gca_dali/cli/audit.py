@@ -27,7 +27,10 @@ def audit(
         typer.Option(metavar="NAME", help="Presets of ViewPolicy; all of them by default."),
     ] = None,
     saliency: Annotated[
-        str, typer.Option(help="boxes (simulated gaze), centre, mean, or a folder of maps.")
+        str,
+        typer.Option(
+            help="boxes (simulated gaze), centre, mean, a folder of maps, or a predictor."
+        ),
     ] = "boxes",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the windows.")] = 0,
 ) -> Report:

@@ -221,19 +221,30 @@ def evaluate(
 def predict(
     predictor: Annotated[str, typer.Argument(metavar="PREDICTOR", help="A file, or knee.")],
     source: SourceOptions,
-    out: OutOption,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write a folder of maps instead of filling the loader's table."),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> Report:
-    """Predict the map of every image and write the folder."""
+    """Predict every map ahead, into the table that the loader looks up, or into a folder."""
     from gca_dali.gaze.bulk import predict_maps
+    from gca_dali.gaze.fill import fill_table
     from gca_dali.gaze.predictor import GazePredictor
+    from gca_dali.predicted import table_path
 
-    loaded = GazePredictor.load(predictor, device)
-    folder, refused = predict_maps(loaded, source.open(), out)
+    loaded, rows = GazePredictor.load(predictor, device), source.open()
+    if out is None:
+        filled = fill_table(loaded, rows, device=device)
+        out, refused, num_predicted = table_path(loaded, rows), filled.refused, filled.num_predicted
+    else:
+        folder, refused = predict_maps(loaded, rows, out)
+        num_predicted = len(folder)
     result = {
-        "maps": len(folder),
+        "maps": len(rows) - len(refused),
+        "predicted_now": num_predicted,
         "out": str(out),
-        "simulated": folder.simulated,
+        "simulated": loaded.facts.simulated,
         "fingerprint": loaded.fingerprint,
         "refused": [{"path": item.path, "reason": item.reason} for item in refused],
     }

@@ -38,8 +38,8 @@ def choose_saliency(
     Parameters
     ----------
     saliency : str
-        "none", "centre", "boxes", "mean" (of the maps of the boxes), "mean:FOLDER", or a folder
-        of maps.
+        "none", "centre", "boxes", "mean" (of the maps of the boxes), "mean:FOLDER", a folder of
+        maps, a predictor's `.safetensors` file, or "knee", the bundled predictor.
     boxes : list of ImageBoxes or None
         From ``--boxes``.
     manifest : Manifest
@@ -51,7 +51,7 @@ def choose_saliency(
     Raises
     ------
     FileNotFoundError
-        If it names no folder.
+        If it names no folder and no predictor.
     ValueError
         If boxes are asked for and there are none.
     """
@@ -62,12 +62,17 @@ def choose_saliency(
     if saliency in ("boxes", "mean"):
         return _from_boxes(saliency, boxes, manifest)
     from gca_dali.gaze.map_folder import MapFolder
+    from gca_dali.saliency import find_predictor
 
+    predictor = find_predictor(saliency)
+    if predictor is not None:
+        kind = "simulated gaze" if predictor.facts.simulated else "recorded gaze"
+        return ChosenSaliency(predictor, f"{kind}, maps predicted by {saliency}")
     folder = Path(saliency.removeprefix("mean:"))
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"saliency must be none, centre, mean, boxes, or an existing folder of maps, got "
-            f"{saliency}. Check the path."
+            "saliency must be none, centre, mean, boxes, knee, a predictor file or an existing "
+            f"folder of maps, got {saliency}. Check the path."
         )
     kind = "simulated gaze" if MapFolder.open(folder).simulated else "recorded gaze"
     if saliency.startswith("mean:"):
