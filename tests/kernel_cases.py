@@ -45,6 +45,8 @@ LAWS = {
     "size_first_weight_0": WindowLaw(weight=0, tau=0.8),
     "size_first_weight_2_free": WindowLaw(weight=2, tau=0.0),
     "size_first_small": WindowLaw(size_range=(0.02, 0.1), num_candidates=4),
+    # Many windows are decided by the last candidate, or by none.
+    "size_first_few": WindowLaw(weight=2, tau=0.0, num_candidates=2),
     "size_first_all": WindowLaw(tau=1.0, num_candidates=8),
     "uniform": WindowLaw(tau=0.0, weight=0, size_range=(0.08, 1.0)),
     "zoom": WindowLaw(size="zoom", size_range=(1.0, 2.0), tau=0.9),
@@ -117,6 +119,7 @@ CUTOUT_LAWS = {
     "usual": CutoutLaw(probability=1.0),
     "half": CutoutLaw(probability=0.5),
     "strict": CutoutLaw(probability=1.0, max_loss=0.0, num_redraws=5),
+    "once": CutoutLaw(probability=1.0, max_loss=0.3, num_redraws=1),
     "free": CutoutLaw(probability=1.0, max_loss=1.0, side_range=(0.0, 1.0)),
 }
 

@@ -91,15 +91,21 @@ class Builder:
         mine.mkdir(parents=True)
         for file, text in sources.items():
             (mine / file).write_text(text)
-        self.compile(
-            "-c", *FLAGS, *RUNTIME[sanitizer], EMULATION / "runtime.cpp", "-o", mine / "r.o"
-        )
-        self.compile(
-            *flags, f"-I{mine}", EMULATION / "driver.cpp", mine / "r.o", "-o", mine / "program"
-        )
+        runtime = self.runtime(sanitizer, emulation)
+        self.compile(*flags, f"-I{mine}", EMULATION / "driver.cpp", runtime, "-o", mine / "program")
         os.replace(mine / "program", program)
         shutil.rmtree(mine)
         return program
+
+    def runtime(self, sanitizer: str, emulation: bytes) -> Path:
+        """Return the runtime's object file, built where it is not there yet."""
+        key = repr((emulation, RUNTIME[sanitizer], self.compiler)).encode()
+        built = self.folder / f"runtime-{hashlib.sha256(key).hexdigest()[:16]}.o"
+        if not built.exists():
+            mine = built.with_suffix(f".{os.getpid()}.o")
+            self.compile("-c", *FLAGS, *RUNTIME[sanitizer], EMULATION / "runtime.cpp", "-o", mine)
+            os.replace(mine, built)
+        return built
 
     def compile(self, *arguments: object) -> None:
         """Call the compiler; fail with what it says."""

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from kernel_cases import CUTOUT_LAWS, cutout_cases, map_cases, view_cases, window_cases
+from kernel_cases import (
+    CUTOUT_LAWS,
+    cutout_cases,
+    map_cases,
+    pyramid_cases,
+    view_cases,
+    window_cases,
+)
 from kernel_emulator import Builder, KernelFault, Mutation, emulate, mutated_sources
 from kernel_launches import (
     check_cutouts,
@@ -23,14 +30,22 @@ from kernel_launches import (
     window_launch,
 )
 
-WINDOWS = ("grows_11x13", "size_first_small_7x6", "turned_7x6", "rejection_weight_1_7x6", "single")
-CUTOUTS = tuple(f"{law}_{window}" for law in CUTOUT_LAWS for window in ("turned_7x6", "single"))
+WINDOWS = ("grows_11x13", "turned_7x6", "rejection_weight_1_7x6", "single")
+WINDOWS += ("size_first_few_7x6", "usual_size_first")
+CUTOUTS = tuple(f"{law}_{window}" for law in CUTOUT_LAWS for window in ("usual_turned", "single"))
 VIEWS = ("size_33x17", "look_blur", "everything_upright", "uint8_turned", "tiny_size_7x13")
+VIEWS += ("pyramid_2x3",)  # more rows under a pixel than a warp has lanes
+
+
+def all_view_cases():
+    return view_cases() + pyramid_cases()
+
+
 KERNELS = {
     "integrate_maps": (map_cases, map_launch, check_maps, ("kinds_37x61", "kinds_7x1")),
     "sample_windows": (window_cases, window_launch, check_windows, WINDOWS),
     "sample_cutouts": (cutout_cases, cutout_launch, check_cutouts, CUTOUTS),
-    "render_views": (view_cases, view_launch, check_views, VIEWS),
+    "render_views": (all_view_cases, view_launch, check_views, VIEWS),
 }
 
 
@@ -86,8 +101,14 @@ FAULTS = [
         "atomicMin(&lowest, number);\n            __syncthreads();",
         "atomicMin(&lowest, number);",
     ),
-    fault("sample_windows", "no_barrier_next_search", "search.cuh", "__syncthreads();  // the next"),
-    fault("sample_windows", "no_barrier_strip", "search.cuh", "__syncwarp();  // the strip before"),
+    fault(
+        "sample_windows",
+        "no_barrier_next_search",
+        "search.cuh",
+        "__syncthreads();  // the next",
+        "//",
+    ),
+    fault("sample_windows", "no_barrier_strip", "search.cuh", "__syncwarp();  // the strip", "//"),
     fault(
         "sample_cutouts",
         "one_redraw_less",
@@ -106,7 +127,9 @@ FAULTS = [
     fault("sample_cutouts", "no_barrier_corners", "mass.cuh", "    __syncwarp();\n\n"),
     fault("render_views", "last_tap", "resample.cuh", ") - 1, axis.high - 1)", ") - 1, axis.high)"),
     fault("render_views", "blur_edge", "appearance.cuh", "view_width - 1)", "view_width)"),
-    fault("render_views", "last_word", "pixels.cuh", "min(word + k + 1, last_word)", "word + k + 1"),
+    fault(
+        "render_views", "last_word", "pixels.cuh", "min(word + k + 1, last_word)", "word + k + 1"
+    ),
     fault("render_views", "odd_pair", "pixels.cuh", "if (both) at[1]", "at[1]"),
     fault("render_views", "wrong_lane", "resample.cuh", "weights[lane] =", "weights[lane ^ 1] ="),
     fault(
@@ -116,8 +139,14 @@ FAULTS = [
         "            __syncthreads();\n            sum_columns",
         "            sum_columns",
     ),
-    fault("render_views", "no_barrier_batch", "resample.cuh", "__syncwarp();  // the batch before"),
-    fault("render_views", "no_barrier_blur", "appearance.cuh", "        __syncwarp();\n        for"),
+    fault("render_views", "no_barrier_batch", "resample.cuh", "__syncwarp();  // the batch", "//"),
+    fault(
+        "render_views",
+        "no_barrier_blur",
+        "appearance.cuh",
+        "        __syncwarp();\n        for",
+        "for",
+    ),
     fault(
         "render_views",
         "no_barrier_before_finish",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gca_dali_kernels.launch import Launch
+from gca_dali_kernels.look import ViewLook
 from gca_dali_kernels.render_views import SOURCES
 from kernel_cases import pyramid_cases, view_cases
 from kernel_emulator import KernelFault, emulate
@@ -79,8 +82,8 @@ def test_half_precision(sanitizer, builder, tmp_path):
 
 def test_too_little_shared_memory_is_noticed(sanitizer, builder, tmp_path):
     """The launcher's formula for shared memory leaves nothing over: a few bytes less is a fault."""
-    case = case_named("look_blur")
-    launch = view_launch(case)
+    widest = ViewLook(blur=1.0, blur_sigma_px=(2.0, 2.0))
+    launch = view_launch(replace(case_named("look_blur"), looks=(widest, widest)))
     fields = {**vars(launch), "num_shared_bytes": launch.num_shared_bytes - 8}
     with pytest.raises(KernelFault, match="use-after-poison"):
         emulate(builder.program("render_views", sanitizer, "uint8"), [Launch(**fields)], tmp_path)

@@ -273,13 +273,14 @@ void run_launch(const Launch& launch, std::function<void()> kernel, DynamicShare
             for (unsigned x = 0; x < grid_size.x; ++x) {
                 block_index = {x, y, z};
 #ifdef EMULATE_UNDER_ASAN
-                if (dynamic.memory) ASAN_UNPOISON_MEMORY_REGION(dynamic.memory, dynamic.num_bytes);
+                // The macros of the same name do nothing in a file that is not watched itself.
+                if (dynamic.memory) __asan_unpoison_memory_region(dynamic.memory, dynamic.num_bytes);
 #endif
                 dl_iterate_phdr(fill_thread_local, nullptr);
 #ifdef EMULATE_UNDER_ASAN
                 char* end = static_cast<char*>(dynamic.memory) + launch.shared_bytes;
                 if (dynamic.memory) {
-                    ASAN_POISON_MEMORY_REGION(end, dynamic.num_bytes - launch.shared_bytes);
+                    __asan_poison_memory_region(end, dynamic.num_bytes - launch.shared_bytes);
                 }
 #endif
                 run_block(run, order);
