@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gca_dali.checks import check_choice
+from gca_dali.rows import COLUMNS
 
 if TYPE_CHECKING:
     from gca_dali.manifest import Manifest
@@ -90,9 +91,11 @@ class _Repeated:
 
     def __init__(self, manifest: Manifest, rows: np.ndarray) -> None:
         self.files = [manifest.files[row] for row in rows]
-        for name in ("path", "bits", "label", "num_bytes", "height", "width", "format"):
+        for name in (*COLUMNS, "stretched"):
             setattr(self, name, getattr(manifest, name)[rows])
+        self.places = None if manifest.places is None else manifest.places.take(rows)
         self.refused, self.fingerprint, self.root = (), manifest.fingerprint, manifest.root
+        self.voi = manifest.voi
 
     def __len__(self) -> int:
         return len(self.files)

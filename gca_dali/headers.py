@@ -8,23 +8,16 @@ never by extension. DICOM goes through :mod:`gca_dali.dicom`; next is :mod:`gca_
 from __future__ import annotations
 
 import io
-import logging
 import os
 import stat
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from gca_dali.headers_tiff import read_tiff_header, upright_size
 from gca_dali.image import MAX_PIXELS, NUM_SNIFFED_BYTES, UnreadableImageError, sniff_format
-
-if TYPE_CHECKING:
-    from tifffile import TiffPage
-
-# What tifffile logs about a damaged file is told by the reason; without a handler it would reach
-# the terminal.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _ORIENTATION_TAG = 274
 # Baseline, extended sequential and progressive Huffman: what every 8-bit decoder reads.
@@ -48,9 +41,13 @@ class Header:
     bits : int
         Bits of a stored value: 8 or 16, for DICOM its BitsStored.
     format : str
-        "jpeg", "png", "tiff" or "dicom".
+        "jpeg", "png", "tiff", "dicom", or "tiff-rare": a TIFF that DALI misreads.
     num_bytes : int
         Size of the file.
+    num_frames : int
+        Of a DICOM file.
+    patient : str
+        Patient identifier of a DICOM file, only if it was asked for.
     """
 
     height: int
@@ -58,15 +55,19 @@ class Header:
     bits: int
     format: str
     num_bytes: int = 0
+    num_frames: int = 1
+    patient: str = ""
 
 
-def read_header(path: str | Path) -> Header:
+def read_header(path: str | Path, *, with_patient: bool = False) -> Header:
     """Read the header of one image file; nothing of the size that it claims is allocated.
 
     Parameters
     ----------
     path : str or pathlib.Path
         A regular file.
+    with_patient : bool
+        Also read the patient identifier of a DICOM file.
 
     Returns
     -------
@@ -90,9 +91,58 @@ def read_header(path: str | Path) -> Header:
         kind = sniff_format(file.read(NUM_SNIFFED_BYTES))
         file.seek(0)
         try:
-            header = _read_by_kind(file, Path(path), kind)
+            if kind == "dicom":
+                header = _read_dicom(Path(path), state.st_size, with_patient)
+            else:
+                header = read_raster_header(file, kind, Path(path).suffix.lower())
         except (struct.error, EOFError):
             raise ValueError("truncated: the file ends inside its header") from None
+    return _check_size(header)
+
+
+def read_raster_header(file: BinaryIO, kind: str, suffix: str = "") -> Header:
+    """Read the header of an open JPEG, PNG or TIFF.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Seekable, at its beginning.
+    kind : str
+        From :func:`gca_dali.image.sniff_format`.
+    suffix : str
+        Of its name, for messages.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    ValueError
+        If the loader does not decode it; the text is the reason.
+    EOFError, struct.error
+        If it ends inside its header.
+    """
+    num_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    bits = 8
+    if kind == "jpeg":
+        height, width = _read_jpeg(file)
+    elif kind == "png":
+        height, width, bits = _read_png(file, num_bytes)
+    elif kind == "tiff":
+        height, width, bits, kind = read_tiff_header(file, num_bytes)
+    elif suffix in (".dcm", ".dicom"):
+        raise ValueError("DICOM without its file header (preamble and 'DICM')")
+    else:
+        raise ValueError(
+            f"not an image (extension {suffix or 'none'}): neither JPEG, PNG, TIFF nor DICOM, "
+            f"it begins with {file.read(8)!r}"
+        )
+    return _check_size(Header(height, width, bits, kind, num_bytes))
+
+
+def _check_size(header: Header) -> Header:
     if header.height < 1 or header.width < 1:
         raise ValueError(f"has no pixels: {header.height} x {header.width}")
     if header.height * header.width > MAX_PIXELS:
@@ -100,32 +150,6 @@ def read_header(path: str | Path) -> Header:
             f"claims {header.height} x {header.width} pixels, over {MAX_PIXELS // 10**6} megapixels"
         )
     return header
-
-
-def _read_by_kind(file: BinaryIO, path: Path, kind: str) -> Header:
-    num_bytes = os.fstat(file.fileno()).st_size
-    bits = 8
-    if kind == "jpeg":
-        height, width = _read_jpeg(file)
-    elif kind == "png":
-        height, width, bits = _read_png(file, num_bytes)
-    elif kind == "tiff":
-        height, width, bits = _read_tiff(file, num_bytes)
-    elif kind == "dicom":
-        height, width, bits = _read_dicom(path)
-    elif path.suffix.lower() in (".dcm", ".dicom"):
-        raise ValueError("DICOM without its file header (preamble and 'DICM')")
-    else:
-        raise ValueError(
-            f"not an image (extension {path.suffix or 'none'}): neither JPEG, PNG, TIFF nor DICOM, "
-            f"it begins with {file.read(8)!r}"
-        )
-    return Header(height, width, bits, kind, num_bytes)
-
-
-def _upright(height: int, width: int, orientation: int) -> tuple[int, int]:
-    # Orientations 5 to 8 lie on their side (TIFF 6.0, section 8).
-    return (width, height) if 5 <= orientation <= 8 else (height, width)
 
 
 def _read_exactly(file: BinaryIO, num_bytes: int) -> bytes:
@@ -162,7 +186,7 @@ def _read_jpeg(file: BinaryIO) -> tuple[int, int]:
     if size is None:
         raise ValueError("a JPEG without a frame header")
     _require_tail(file, b"\xff\xd9", "JPEG without its end marker")
-    return _upright(*size, 1 if exif is None else _read_exif_orientation(exif))
+    return upright_size(*size, 1 if exif is None else _read_exif_orientation(exif))
 
 
 def _next_marker(file: BinaryIO) -> int:
@@ -242,55 +266,23 @@ def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
             continue
         file.seek(length + 4, io.SEEK_CUR)
     _require_tail(file, b"IEND\xaeB`\x82", "PNG without its end chunk")
-    upright = _upright(height, width, 1 if exif is None else _read_exif_orientation(exif))
+    upright = upright_size(height, width, 1 if exif is None else _read_exif_orientation(exif))
     return (*upright, 16 if depth == 16 else 8)
 
 
-def _read_tiff(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(file) as tiff:
-            pages = [page.aspage() for page in tiff.pages]
-        pages = [page for page in pages if not page.is_reduced]
-        if len(pages) == 1:
-            return _check_tiff_page(pages[0], num_bytes)
-    except _UnsuitableError as error:
-        raise ValueError(str(error)) from None
-    except Exception as error:  # tags of another type than they should be make it raise anything
-        raise ValueError(f"TIFF with a damaged header ({error})") from None
-    if not pages:
-        raise ValueError("truncated: a TIFF without a page")
-    raise ValueError(f"TIFF with {len(pages)} pages; save each as a file")
-
-
-class _UnsuitableError(Exception):
-    """A sound TIFF that the loader does not read."""
-
-
-def _check_tiff_page(page: TiffPage, num_bytes: int) -> tuple[int, int, int]:
-    bits = int(page.bitspersample)
-    if page.dtype is None or page.dtype.name not in ("uint8", "uint16") or bits not in (8, 16):
-        raise _UnsuitableError(f"{bits}-bit {page.dtype} TIFF; save it as uint8 or uint16")
-    kind = getattr(page.photometric, "name", page.photometric)
-    if kind not in ("MINISBLACK", "RGB", "YCBCR"):
-        # DALI 2.4 inverts MinIsWhite at 8 bits and leaves it at 16.
-        raise _UnsuitableError(f"TIFF of kind {kind}; save it as grey, black being 0")
-    ends = [start + n for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    if not ends or max(ends) > num_bytes:
-        raise _UnsuitableError("truncated: a TIFF whose pixels lie past the end of the file")
-    tag = page.tags.get(_ORIENTATION_TAG)
-    height, width = int(page.imagelength), int(page.imagewidth)
-    return (*_upright(height, width, int(tag.value) if tag else 1), bits)
-
-
-def _read_dicom(path: Path) -> tuple[int, int, int]:
+def _read_dicom(path: Path, num_bytes: int, with_patient: bool) -> Header:
     from gca_dali.dicom import probe_dicom
 
     try:
-        header = probe_dicom(path)
+        header = probe_dicom(path, with_patient=with_patient)
     except UnreadableImageError as error:
         raise ValueError(error.reason) from None
-    if header.num_frames > 1:
-        raise ValueError(f"DICOM with {header.num_frames} frames; save each as a file")
-    return header.height, header.width, header.bits_stored
+    return Header(
+        header.height,
+        header.width,
+        header.bits_stored,
+        "dicom",
+        num_bytes,
+        header.num_frames,
+        header.patient,
+    )

@@ -90,6 +90,7 @@ def read_headers(
     workers: int | None = None,
     progress: bool = False,
     allow_outside: bool = False,
+    with_patient: bool = False,
 ) -> list[Header | Refused]:
     """Read many headers in parallel threads.
 
@@ -105,6 +106,8 @@ def read_headers(
         Show a bar on stderr after the first second.
     allow_outside : bool
         Follow paths and links that lead out of `root`.
+    with_patient : bool
+        Also read the patient identifiers of DICOM files.
 
     Returns
     -------
@@ -123,7 +126,7 @@ def read_headers(
     outside = frozenset() if allow_outside else frozenset(find_outside(root, paths))
 
     def read_chunk(chunk: list[str]) -> list[Header | Refused]:
-        return [_read_or_refuse(root, path, path in outside) for path in chunk]
+        return [_read_or_refuse(root, path, path in outside, with_patient) for path in chunk]
 
     with ThreadPoolExecutor(workers) as pool:
         results = (item for chunk in pool.map(read_chunk, _split(paths)) for item in chunk)
@@ -195,11 +198,11 @@ def resolve_paths(paths: Iterable[str]) -> list[str]:
     return resolved
 
 
-def _read_or_refuse(root: Path, path: str, outside: bool) -> Header | Refused:
+def _read_or_refuse(root: Path, path: str, outside: bool, with_patient: bool) -> Header | Refused:
     if outside:
         return Refused(path, "leads out of the root folder; allow_outside=True lets it")
     try:
-        return read_header(os.path.join(root, path))
+        return read_header(os.path.join(root, path), with_patient=with_patient)
     except FileNotFoundError:
         return Refused(path, "no such file")
     except OSError as error:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gca_dali.checks import check_at_least, check_choice
 from gca_dali.decode import find_fault
 from gca_dali.deliver import deliver
@@ -132,7 +134,8 @@ class GCALoader:
         self.quarantine = Quarantine(manifest, config.on_error)
         self.table = load_saliency(saliency, manifest)
         self.labels: torch.Tensor = torch.from_numpy(manifest.label.copy())
-        self.source = BatchSource(manifest, self.quarantine, config.seed)
+        self.num_threads = config.num_threads or num_cores()
+        self.source = BatchSource(manifest, self.quarantine, config.seed, self.num_threads)
         self.epoch = 0  # that the next batch belongs to
         self.position = 0  # samples of it that all ranks together have consumed
         self._resumed = False
@@ -174,21 +177,21 @@ class GCALoader:
     @cached_property
     def _pipeline(self) -> Pipeline:
         """The DALI pipeline, built at the first batch."""
-        threads = self.config.num_threads or num_cores()
         maker = ViewMaker(
             policy=self.policy,
             table=self.table,
-            bits=self.manifest.bits,
+            sizes=np.stack([self.manifest.height, self.manifest.width], axis=1),
+            stretched=self.manifest.stretched,
             seed=self.config.seed,
             num_views=self.config.num_views,
-            num_threads=threads,
+            num_threads=self.num_threads,
         )
         return build_pipeline(
             self.source,
             maker,
             deep=self._deep,
             batch_size=self.config.batch_size,
-            num_threads=threads,
+            num_threads=self.num_threads,
         )
 
     @property
@@ -219,8 +222,8 @@ class GCALoader:
         del self._pipeline
         batch = next(self.order.batches(self.epoch, self.position))
         faults = 0
-        for index in self.source.readable(batch).tolist():
-            reason = find_fault(self.manifest.files[index], self._deep)
+        for index, encoded in map(self.source.fetch_encoded, batch.tolist()):
+            reason = find_fault(encoded, self._deep, str(self.manifest.path[index]))
             if reason is not None:
                 self.quarantine.add(index, reason)
                 faults += 1

@@ -6,13 +6,16 @@ The next step, *order*, turns the number of rows into sample indices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gca_dali.index import Refused as Refused
 from gca_dali.manifest_parquet import read_parquet, write_parquet
 from gca_dali.manifest_sources import Reading, index_csv, index_folder
 from gca_dali.rows import Rows
+from gca_dali.store.cache import StoreCache
+from gca_dali.store.open import is_store, open_store
+from gca_dali.voi import DicomOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class Manifest(Rows):
         workers: int | None = None,
         progress: bool = False,
         allow_outside: bool = False,
+        dicom: DicomOptions | None = None,
     ) -> Manifest:
         """Index every image below a folder, in the order of their paths.
 
@@ -57,6 +61,8 @@ class Manifest(Rows):
             Show a bar on stderr after the first second.
         allow_outside : bool
             Follow links that lead out of `root`.
+        dicom : DicomOptions, optional
+            Contrast, frames and patients of DICOM files.
 
         Returns
         -------
@@ -69,7 +75,7 @@ class Manifest(Rows):
         ValueError
             If no image can be read.
         """
-        reading = Reading(workers, progress, allow_outside)
+        reading = Reading(workers, progress, allow_outside, dicom or DicomOptions())
         return cls(**index_folder(Path(root), None if labels is None else Path(labels), reading))
 
     @classmethod
@@ -81,6 +87,7 @@ class Manifest(Rows):
         workers: int | None = None,
         progress: bool = False,
         allow_outside: bool = False,
+        dicom: DicomOptions | None = None,
     ) -> Manifest:
         """Index the images that a CSV lists, in its order.
 
@@ -99,6 +106,8 @@ class Manifest(Rows):
             Show a bar on stderr after the first second.
         allow_outside : bool
             Follow paths and links that lead out of `root`.
+        dicom : DicomOptions, optional
+            Contrast, frames and patients of DICOM files.
 
         Returns
         -------
@@ -111,7 +120,7 @@ class Manifest(Rows):
         ValueError
             If there is no column path, or no image can be read.
         """
-        reading = Reading(workers, progress, allow_outside)
+        reading = Reading(workers, progress, allow_outside, dicom or DicomOptions())
         return cls(**index_csv(Path(csv), None if root is None else Path(root), reading))
 
     @classmethod
@@ -122,19 +131,26 @@ class Manifest(Rows):
         root: str | Path | None = None,
         progress: bool = False,
         allow_outside: bool = False,
+        dicom: DicomOptions | None = None,
+        cache: StoreCache | None = None,
     ) -> Manifest:
-        """Open whatever holds a data set: a folder, a CSV or a saved manifest.
+        """Open whatever holds a data set: a folder, a CSV, a saved manifest or a prepared store.
 
         Parameters
         ----------
         source : str or pathlib.Path
-            A folder, a ``.csv`` or a ``.parquet``.
+            A folder, a ``.csv``, a ``.parquet``, or a store: its folder or a URL that fsspec knows.
         root : str or pathlib.Path, optional
             Where the images of a CSV or a saved manifest lie, if they have moved.
         progress : bool
             Show a bar on stderr after the first second.
         allow_outside : bool
             Follow paths and links that lead out of the root.
+        dicom : DicomOptions, optional
+            Contrast, frames and patients of DICOM files; of a saved manifest the contrast alone
+            can be changed, of a store nothing.
+        cache : StoreCache, optional
+            Where samples of a store at a URL are kept; a folder of 8 GiB by default.
 
         Returns
         -------
@@ -147,13 +163,23 @@ class Manifest(Rows):
         ValueError
             If it is none of these kinds.
         """
+        if is_store(source):
+            if dicom is not None:
+                raise ValueError(
+                    f"dicom must be left out for a store, got {dicom}. Its images have their "
+                    "contrast already; prepare another store."
+                )
+            return cls(**open_store(source, cache))
         source = Path(source)
         if source.is_dir():
-            return cls.from_folder(source, progress=progress, allow_outside=allow_outside)
+            more = {"progress": progress, "allow_outside": allow_outside, "dicom": dicom}
+            return cls.from_folder(source, **more)
         if source.suffix.lower() == ".csv":
-            return cls.from_csv(source, root, progress=progress, allow_outside=allow_outside)
+            more = {"progress": progress, "allow_outside": allow_outside, "dicom": dicom}
+            return cls.from_csv(source, root, **more)
         if source.suffix.lower() == ".parquet":
-            return cls(**read_parquet(source, root, allow_outside))
+            saved = cls(**read_parquet(source, root, allow_outside))
+            return saved if dicom is None else saved.with_contrast(dicom)
         if not source.exists():
             raise FileNotFoundError(
                 f"source must be an existing folder, CSV or manifest, got {source}. Check the path."
@@ -162,6 +188,26 @@ class Manifest(Rows):
             f"source must be a folder, a .csv or a .parquet, got {source}. Make a manifest with "
             "gca-dali index."
         )
+
+    def with_contrast(self, dicom: DicomOptions) -> Manifest:
+        """Return the same rows with another contrast of DICOM images.
+
+        Parameters
+        ----------
+        dicom : DicomOptions
+            Its frames and patients must be left alone: they belong to the index.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        if dicom != DicomOptions(voi=dicom.voi):
+            raise ValueError(
+                f"dicom must change voi alone in rows that are indexed, got {dicom}. Index the "
+                "files again for other frames or for patients."
+            )
+        return replace(self, voi=dicom.voi)
 
     def save(self, path: str | Path) -> None:
         """Write a parquet file of plain columns; the root is kept relative to it.

@@ -36,12 +36,17 @@ def write_parquet(rows: Rows, path: Path) -> None:
     Raises
     ------
     ValueError
-        If the name ends otherwise.
+        If the name ends otherwise, or the rows are of a store.
     FileNotFoundError
         If the folder does not exist.
     """
     if path.suffix.lower() != ".parquet":
         raise ValueError(f"path must end in .parquet, got {path}. Rename it.")
+    if rows.places is not None:
+        raise ValueError(
+            f"rows must be of files, got those of the store {rows.root}. Open the store itself and "
+            "select rows again."
+        )
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"path must lie in an existing folder, got {path}. Make the folder first."
@@ -52,6 +57,7 @@ def write_parquet(rows: Rows, path: Path) -> None:
     about = {
         "version": _VERSION,
         "root": Path(os.path.relpath(rows.root, path.parent)).as_posix(),
+        "voi": rows.voi,
         "classes": list(rows.classes),
         "refused": [[item.path, item.reason] for item in rows.refused],
     }
@@ -96,10 +102,11 @@ def read_parquet(path: Path, root: str | Path | None, allow_outside: bool) -> di
         with open(path, "rb") as file:
             table = pq.read_table(file)
         about = json.loads((table.schema.metadata or {})[_KEY])
-        columns = {name: _to_numpy(table.column(name)) for name in table.column_names}
+        columns = {name: to_numpy(table.column(name)) for name in table.column_names}
         classes = tuple(map(str, about["classes"]))
         refused = tuple(Refused(str(where), str(reason)) for where, reason in about["refused"])
         stored_root = path.parent / about["root"]
+        voi = str(about["voi"])
         fixed = {name: columns.pop(name) for name in COLUMNS}
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -122,12 +129,26 @@ def read_parquet(path: Path, root: str | Path | None, allow_outside: bool) -> di
             f"path must stay below the root {root}, got {outside}. Pass allow_outside=True if you "
             "trust it."
         )
-    more = {"classes": classes, "refused": refused, "allow_outside": allow_outside}
+    more = {"classes": classes, "refused": refused, "allow_outside": allow_outside, "voi": voi}
     return {"root": root, "columns": columns} | fixed | more
 
 
-def _to_numpy(column) -> np.ndarray:
-    """Turn a column without gaps into numbers or text; anything else is a TypeError."""
+def to_numpy(column) -> np.ndarray:
+    """Turn a column of pyarrow without gaps into numbers or text.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+
+    Returns
+    -------
+    numpy.ndarray, [N]
+
+    Raises
+    ------
+    TypeError
+        If it holds anything else.
+    """
     import pyarrow as pa
 
     if column.null_count or not (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,6 +17,7 @@ from gca_dali.headers import Header
 from gca_dali.index import Refused, find_files, read_headers, resolve_paths
 from gca_dali.listing import Listing, code_labels, read_listing, sort_names, type_column
 from gca_dali.rows import COLUMNS
+from gca_dali.voi import DicomOptions
 
 _MEASURED = ("height", "width", "bits", "format", "num_bytes")
 SPLITS = frozenset(("train", "val", "valid", "validation", "test"))
@@ -34,11 +35,14 @@ class Reading:
         Show a bar.
     allow_outside : bool
         Follow paths and links that lead out of the root.
+    dicom : DicomOptions
+        What is taken out of DICOM files.
     """
 
     workers: int | None = None
     progress: bool = False
     allow_outside: bool = False
+    dicom: DicomOptions = field(default_factory=DicomOptions)
 
 
 def index_folder(root: Path, labels: Path | None, reading: Reading) -> dict:
@@ -120,21 +124,30 @@ def _measure(root: Path, paths: list[str], refused: list[Refused], reading: Read
         workers=reading.workers,
         progress=reading.progress,
         allow_outside=reading.allow_outside,
+        with_patient=reading.dicom.with_patient,
     )
     refused = refused + [item for item in results if isinstance(item, Refused)]
-    kept = [path for path, item in zip(paths, results, strict=True) if isinstance(item, Header)]
-    if not kept:
+    frames = [
+        (path, item, frame)
+        for path, item in zip(paths, results, strict=True)
+        if isinstance(item, Header)
+        for frame in range(item.num_frames if reading.dicom.frames == "all" else 1)
+    ]
+    if not frames:
         first = f" (the first: {refused[0].path}: {refused[0].reason})" if refused else ""
         raise ValueError(
             f"root must hold at least one readable image, got none of {len(refused)} in {root}"
             f"{first}. Bring JPEG, PNG, TIFF or DICOM files."
         )
-    headers = [item for item in results if isinstance(item, Header)]
-    measured = {name: [getattr(header, name) for header in headers] for name in _MEASURED}
+    measured = {name: [getattr(header, name) for _, header, _ in frames] for name in _MEASURED}
+    if reading.dicom.with_patient:
+        measured["patient"] = [header.patient for _, header, _ in frames]
     return {
         "root": root,
-        "path": kept,
+        "path": [path for path, _, _ in frames],
+        "frame": [frame for _, _, frame in frames],
         **measured,
+        "voi": reading.dicom.voi,
         "refused": tuple(refused),
         "allow_outside": reading.allow_outside,
     }

@@ -15,7 +15,7 @@ import numpy as np
 
 from gca_dali.decode import decode_grey, value_ranges
 from gca_dali.policy import ViewPolicy
-from gca_dali.read import BatchSource, read_files
+from gca_dali.read import BatchSource, read_samples
 from gca_dali.saliency import SaliencyTable
 from gca_dali.views import make_views
 from gca_dali.windows import plan_views
@@ -34,14 +34,17 @@ class ViewMaker:
     ----------
     policy : ViewPolicy
     table : SaliencyTable
-    bits : numpy.ndarray, int16, [N]
-        Stored bits of each sample.
+    sizes : numpy.ndarray, int32, [N, 2]
+        Height and width of each original in pixels; what is decoded may be smaller.
+    stretched : numpy.ndarray, bool, [N]
+        See `value_ranges`.
     seed, num_views, num_threads : int
     """
 
     policy: ViewPolicy
     table: SaliencyTable
-    bits: np.ndarray
+    sizes: np.ndarray
+    stretched: np.ndarray
     seed: int
     num_views: int
     num_threads: int = 0
@@ -58,11 +61,11 @@ class ViewMaker:
         index, epochs = np.array(keys, np.int64).T
         key = (self.seed, int(epochs[0]))
         images = [image.reshape(image.shape[:2]) for image in images]
-        shapes = np.array([image.shape for image in images], np.int32)
+        shapes = self.sizes[index]
 
         maps = self.table.take(index, images)
         plan = plan_views(maps, index, shapes, key, self.policy, self.num_views)
-        ranges = value_ranges(images, self.bits[index])
+        ranges = value_ranges(images, self.stretched[index])
         views = make_views(images, ranges, plan, index, key, self.policy, self.num_threads)
 
         per_view = [list(views[:, v, None]) for v in range(self.num_views)]
@@ -88,9 +91,8 @@ def build_pipeline(
 
     @pipeline_def(batch_size=batch_size, num_threads=num_threads, device_id=None)
     def define() -> tuple[Any, ...]:
-        paths, keys = fn.external_source(source, num_outputs=2, batch=True)
-        encoded = read_files(paths)
-        images = decode_grey(encoded, deep, device="cpu")
+        samples, keys = read_samples(source)
+        images = samples if source.gives == "images" else decode_grey(samples, deep, device="cpu")
         *views, windows, retained, grown = fn.python_function(
             images, keys, function=maker, num_outputs=maker.num_views + 3, batch_processing=True
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gca_dali.decode import value_ranges
-from gca_dali.image import UnreadableImageError, read_image
+from gca_dali.image import UnreadableImageError
 from gca_dali.index import Refused
 from gca_dali.overlap import PlacedWindows
 from gca_dali.progress import track
@@ -214,26 +214,28 @@ class PreviewMaker:
         UnreadableImageError, OSError
             If the file cannot be read.
         """
-        image = read_image(self.manifest.files[row])
+        image = self.manifest.read(row)
         index, key = np.array([row]), (self.seed, 0)
-        bits, shapes = self.manifest.bits[index], np.array([image.shape], np.int32)
+        shapes = np.array([[self.manifest.height[row], self.manifest.width[row]]], np.int32)
         maps = self._table.take(index, [image])
         plan = plan_views(maps, index, shapes, key, self.policy, self.num_views)
-        ranges = value_ranges([image], bits)
+        ranges = value_ranges([image], self.manifest.stretched[index])
         views = make_views([image], ranges, plan, index, key, self.policy)[0]
-        placed = PlacedWindows.from_plan(plan, shapes, self.policy)
+        # The image of a store is smaller than its original.
+        placed = PlacedWindows.from_plan(plan, np.array([image.shape], np.int32), self.policy)
+        shrink = np.tile(np.array(image.shape) / shapes[0], 2)
         looks = self.policy.view_looks(self.num_views)
         words = [Words(key, row, v) for v in range(self.num_views)]
         low, high = ranges[0]
         return Sample(
             path=str(self.manifest.path[row]),
-            bits=int(bits[0]),
+            bits=int(self.manifest.bits[row]),
             image=_to_grey((image - low) / (high - low)),
             saliency=maps[0],
             corners=placed.corners()[0],
             views=_to_grey(views * self.policy.deviation + self.policy.mean),
             facts=tuple(_tell_facts(plan, placed, looks, words)),
-            lesions=np.zeros((0, 4)) if self.boxes is None else self.boxes[row].lesions,
+            lesions=np.zeros((0, 4)) if self.boxes is None else self.boxes[row].lesions * shrink,
         )
 
 

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gca_dali.index import Refused
+from gca_dali.voi import parse_voi
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from gca_dali.store.places import Places
 
 _INTEGER_COLUMNS = {
     "height": np.int32,
@@ -27,8 +30,10 @@ _INTEGER_COLUMNS = {
     "bits": np.int16,
     "label": np.int64,
     "num_bytes": np.int64,
+    "frame": np.int32,
 }
 _TEXT_COLUMNS = ("path", "format", "patient")
+_UNKNOWN = {"label": -1, "patient": "", "num_bytes": 0, "frame": 0}
 COLUMNS = (*_TEXT_COLUMNS, *_INTEGER_COLUMNS)
 
 
@@ -45,13 +50,13 @@ class Rows:
     root : Path
         Folder that the paths are relative to.
     path : numpy.ndarray, str, [N]
-        Posix paths relative to `root`, each once.
+        Posix paths relative to `root`, each once, or once per frame.
     height, width : numpy.ndarray, int32, [N]
         Pixels of the upright image (EXIF orientation applied).
     bits : numpy.ndarray, int16, [N]
         Bits of a stored value.
     format : numpy.ndarray, str, [N]
-        "jpeg", "png", "tiff" or "dicom".
+        "jpeg", "png", "tiff", "dicom", or "tiff-rare" for kinds of TIFF that DALI misreads.
     label : numpy.ndarray, int64, [N]
         Class index, −1 where there is none.
     patient : numpy.ndarray, str, [N]
@@ -66,6 +71,12 @@ class Rows:
         File sizes when the index was made; zeros where they are unknown.
     allow_outside : bool
         Permit paths that lead out of `root`.
+    frame : numpy.ndarray, int32, [N]
+        Which frame of a DICOM file, from 0.
+    voi : str
+        What sets the contrast of DICOM images, see :func:`gca_dali.voi.parse_voi`.
+    places : Places or None
+        Where the images lie in the shards of a store; None for files.
 
     Raises
     ------
@@ -87,12 +98,17 @@ class Rows:
     refused: tuple[Refused, ...] = ()
     num_bytes: np.ndarray = field(default_factory=_none)
     allow_outside: bool = False
+    frame: np.ndarray = field(default_factory=_none)
+    voi: str = "auto"
+    places: Places | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", Path(os.path.abspath(self.root)))
+        if self.places is None:
+            object.__setattr__(self, "root", Path(os.path.abspath(self.root)))
+        parse_voi(self.voi)
         num_rows = len(self.path)
         # What was left out is unknown in every row.
-        for name, unknown in (("label", -1), ("patient", ""), ("num_bytes", 0)):
+        for name, unknown in _UNKNOWN.items():
             if len(getattr(self, name)) == 0:
                 object.__setattr__(self, name, np.full(num_rows, unknown))
         for name in COLUMNS:
@@ -129,7 +145,10 @@ class Rows:
         self._check_paths()
 
     def _check_paths(self) -> None:
-        names, counts = np.unique(self.path, return_counts=True)
+        paths = self.path
+        if self.frame.any():
+            paths = np.char.add(np.char.add(paths, " frame "), self.frame.astype(str))
+        names, counts = np.unique(paths, return_counts=True)
         if len(names) < len(self.path):
             raise ValueError(
                 f"path must name each image once, got {names[counts.argmax()]} {counts.max()} "
@@ -157,6 +176,36 @@ class Rows:
         """Absolute path of each image, in row order."""
         return [os.path.join(self.root, path) for path in self.path.tolist()]
 
+    @property
+    def stretched(self) -> np.ndarray:
+        """Whether an image's own range becomes black to white, bool, [N]: deep files state none."""
+        if self.places is not None:
+            return np.zeros(len(self), bool)
+        return (self.bits > 8) & (self.format != "dicom")
+
+    def read(self, row: int) -> np.ndarray:
+        """Read one image whole, as the loader does.
+
+        Parameters
+        ----------
+        row : int
+
+        Returns
+        -------
+        numpy.ndarray, uint8 or uint16, [H, W]
+            Grey and upright, with its stored values; DICOM over the full range of uint16.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be opened.
+        UnreadableImageError
+            If it is no image, or broken.
+        """
+        from gca_dali.fetch import read_row
+
+        return read_row(self, row)
+
     @cached_property
     def fingerprint(self) -> str:
         """BLAKE2b over all columns and classes, 32 hex digits: the same rows, the same digest.
@@ -164,7 +213,11 @@ class Rows:
         Where the root lies and what was refused does not count; file sizes do.
         """
         digest = blake2b("\0".join(self.classes).encode(), digest_size=16)
+        if (self.format == "dicom").any():
+            digest.update(f"\0voi {self.voi}".encode())
         for name, values in sorted(self.all_columns().items()):
+            if name == "frame" and not values.any():
+                continue
             text = values.dtype.kind == "U"
             data = "\0".join(values.tolist()).encode() if text else values.tobytes()
             digest.update(f"\0{name}\0{values.dtype.kind}\0{len(data)}\0".encode() + data)
@@ -191,7 +244,8 @@ class Rows:
         rows = np.asarray(indices, np.int64)
         taken = {name: getattr(self, name)[rows] for name in COLUMNS}
         columns = {name: values[rows] for name, values in self.columns.items()}
-        return replace(self, **taken, columns=columns)
+        places = None if self.places is None else self.places.take(rows)
+        return replace(self, **taken, columns=columns, places=places)
 
     def where(self, **conditions: object) -> Self:
         """Select the rows whose columns have the given values.

@@ -70,8 +70,20 @@ def _limit(kind: int, amount: int) -> None:
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
     try:
         image, intensity = _read(request)
+        facts = None
+        if "shrink" in request:
+            from gca_dali.prepare.shrink import shrink_and_tell
+
+            image, facts = shrink_and_tell(request, image, intensity)
     except UnreadableImageError as error:
         return {"kind": "unreadable", "reason": error.reason, "remedy": error.remedy}, None
+    except MemoryError:
+        remedy = "Downsize the image first."
+        return {
+            "kind": "unreadable",
+            "reason": "more pixels than memory holds",
+            "remedy": remedy,
+        }, None
     except OSError as error:
         return {"kind": "missing", "reason": str(error)}, None
     except ValueError as error:
@@ -81,6 +93,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]
         "shape": image.shape,
         "bits": 8 * image.itemsize,
         "intensity": intensity,
+        "facts": facts,
     }
     return reply, image
 

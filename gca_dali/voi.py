@@ -1,13 +1,47 @@
-"""What sets the contrast of a DICOM image, as a person writes it: "auto", "window:1", "full".
+"""What is taken out of DICOM files: which contrast, which frames, and whether the patient.
 
-Text enters; the kind of mapping and the number of its window or table leave. Used wherever a
-choice is taken; `gca_dali.dicom` applies it.
+Choices enter as a person writes them ("auto", "window:1", "full"); they leave checked. Indexing
+takes them; `gca_dali.dicom` applies them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from gca_dali.checks import check_choice
+
 VOI_CHOICES = ("auto", "window", "lut", "full", "percentile")
 _NUMBERED = ("window", "lut")
+
+
+@dataclass(frozen=True)
+class DicomOptions:
+    """What an index takes out of DICOM files.
+
+    Attributes
+    ----------
+    voi : str
+        What sets the contrast: "auto" (the VOI table, else the first window, else the full range),
+        "window", "lut", "full", "percentile"; "window:1" is the second window.
+    frames : str
+        "first", or "all" for a row per frame.
+    with_patient : bool
+        Take the patient identifier, which splits by patient need; otherwise it is never read.
+
+    Raises
+    ------
+    ValueError
+        If a choice is none of these.
+    """
+
+    voi: str = "auto"
+    frames: str = "first"
+    with_patient: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse unknown choices."""
+        parse_voi(self.voi)
+        check_choice("frames", self.frames, ("first", "all"))
 
 
 def parse_voi(voi: str) -> tuple[str, int]:

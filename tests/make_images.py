@@ -114,10 +114,29 @@ def make_accepted() -> dict[str, tuple[bytes, tuple[int, int, int, str]]]:
     return accepted
 
 
+def make_rare_tiffs() -> dict[str, bytes]:
+    """Give sound TIFFs that DALI turns into black, garbage or an error."""
+    grey, deep = make_ramp(8), make_ramp(16)
+    colour = np.stack([deep, deep // 2, deep // 3])
+    planes = {"photometric": "rgb", "planarconfig": "separate"}
+    return {
+        "white": encode_tiff(grey, photometric="miniswhite"),
+        "deep_white": encode_tiff(deep, photometric="miniswhite"),
+        "planes": encode_tiff(colour, **planes),
+        "planes_lzw": encode_tiff(colour, compression="lzw", predictor=True, **planes),
+        "lzma": encode_tiff(deep, compression="lzma"),
+        "zstd": encode_tiff(deep, compression="zstd"),
+        "jpeg2000": encode_tiff(grey, compression="jpeg2000"),
+        "deep_jpeg2000": encode_tiff(deep, compression="jpeg2000"),
+        "deep_tiles": encode_tiff(deep, compression="jpeg2000", tile=(16, 16)),
+    }
+
+
 def make_refused() -> dict[str, tuple[bytes, str]]:
     """Give every kind that is refused: file, words of the reason."""
     grey, deep = make_ramp(8), make_ramp(16)
     jpeg, png, tiff = encode(grey, "JPEG"), encode(grey, "PNG"), encode_tiff(deep)
+    colour, inks = (np.repeat(grey[..., None], n, axis=2) for n in (3, 4))
     frame = jpeg.index(b"\xff\xc0")
     twelve = jpeg[: frame + 4] + b"\x0c" + jpeg[frame + 5 :]
     lossless = jpeg[:frame] + b"\xff\xc3" + jpeg[frame + 2 :]
@@ -150,7 +169,8 @@ def make_refused() -> dict[str, tuple[bytes, str]]:
         "signed.tif": (encode_tiff(deep.astype(np.int16)), "16-bit int16 TIFF"),
         "one_bit.tif": (encode_tiff(grey > 99), "1-bit bool TIFF"),
         "pages.tif": (encode_tiff(np.stack([grey] * 3), photometric="minisblack"), "3 pages"),
-        "white.tif": (encode_tiff(deep, photometric="miniswhite"), "MINISWHITE"),
+        "webp.tif": (encode_tiff(colour, photometric="rgb", compression="webp"), "with WEBP"),
+        "separated.tif": (encode_tiff(inks, photometric="separated"), "TIFF of kind SEPARATED"),
     }
 
 

@@ -145,7 +145,10 @@ def _locate_pixels(stream: BinaryIO, dataset: Dataset, name: str) -> OpenDicom:
     num_left = stream.seek(0, io.SEEK_END) - start
     if syntax.is_encapsulated:
         stream.seek(start)
-        _check_fragments(stream, num_left, name)
+        num_fragments = _check_fragments(stream, num_left, name)
+        if num_fragments < header.num_frames:
+            found = f"{header.num_frames} frames in {num_fragments} fragments of pixel data"
+            raise UnreadableImageError(name, found)
     else:
         needed = header.height * header.width * header.num_samples * dataset.BitsAllocated // 8
         if header.photometric == "YBR_FULL_422":
@@ -168,13 +171,14 @@ def _check_decoder(syntax: UID, name: str) -> None:
         )
 
 
-def _check_fragments(stream: BinaryIO, num_left: int, name: str) -> None:
-    """Walk the fragments of compressed pixels: decoders may fill what is missing with grey."""
+def _check_fragments(stream: BinaryIO, num_left: int, name: str) -> int:
+    """Walk and count the fragments of compressed pixels: decoders fill what is missing with grey."""
+    num_items = 0
     while num_left >= 8:
         group, element, length = struct.unpack("<HHL", stream.read(8))
         num_left -= 8
         if (group, element) == _DELIMITER:
-            return
+            break
         if (group, element) != _ITEM or length == _UNDEFINED:
             raise UnreadableImageError(name, "compressed pixel data with a broken fragment")
         if length > num_left:
@@ -183,3 +187,5 @@ def _check_fragments(stream: BinaryIO, num_left: int, name: str) -> None:
             )
         stream.seek(length, io.SEEK_CUR)
         num_left -= length
+        num_items += 1
+    return num_items - 1  # the first is the table of offsets

@@ -51,6 +51,7 @@ _KEYWORDS = (
     "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData",
 )
+_MAX_FRAMES = 65_535
 HEADER_TAGS = [Tag(keyword) for keyword in _KEYWORDS]
 
 
@@ -136,7 +137,8 @@ def make_header(dataset: Dataset, transfer_syntax: str, name: str) -> DicomHeade
     if allocated not in (8, 16) or not 1 <= header.bits_stored <= allocated:
         what = f"pixels of {header.bits_stored} bits in {allocated}"
         raise UnreadableImageError(name, what, "Store integers of at most 16 bits.")
-    if header.num_samples not in (1, 3) or header.num_frames < 1:
+    if header.num_samples not in (1, 3) or not 1 <= header.num_frames <= _MAX_FRAMES:
         what = f"{header.num_frames} frames of {header.num_samples} samples per pixel"
-        raise UnreadableImageError(name, what, "Store frames of one or three samples.")
+        remedy = f"Store at most {_MAX_FRAMES} frames of one or three samples."
+        raise UnreadableImageError(name, what, remedy)
     return header

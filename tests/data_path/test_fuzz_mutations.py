@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.fuzz import mutate, run_fuzz
 from benchmarks.fuzz_seeds import make_seeds
-from gca_dali import untrusted
+from gca_dali import untrusted_process
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_FILES = {"jpeg": 5000, "png": 4500, "tiff": 5000, "dicom": 6000}
@@ -56,7 +56,7 @@ def test_broken_files_are_refused_by_name(format):
 
 def test_a_crash_would_be_counted(monkeypatch):
     die = "import sys, os; sys.stdin.buffer.read(4); os.abort()"
-    monkeypatch.setattr(untrusted, "_BOOT", die)
+    monkeypatch.setattr(untrusted_process, "_BOOT", die)
     result = run_fuzz(6, formats=("png",))
     assert result.crashes.total() == 6
     assert all("SIGABRT" in cause for cause in result.crashes)

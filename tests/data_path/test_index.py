@@ -13,7 +13,16 @@ from gca_dali import progress
 from gca_dali.headers import Header, read_header
 from gca_dali.index import Refused, find_files, find_outside, read_headers, resolve_paths
 from gca_dali.progress import track
-from make_images import HEIGHT, WIDTH, encode, encode_tiff, make_accepted, make_ramp, make_refused
+from make_images import (
+    HEIGHT,
+    WIDTH,
+    encode,
+    encode_tiff,
+    make_accepted,
+    make_ramp,
+    make_rare_tiffs,
+    make_refused,
+)
 
 ACCEPTED = make_accepted()
 REFUSED = make_refused()
@@ -32,6 +41,14 @@ def test_header_is_read(tmp_path, name):
     # The extension says nothing: all of them are named alike.
     header = read_header(write(tmp_path, "image.bin", data))
     assert header == Header(height, width, bits, form, len(data))
+
+
+@pytest.mark.parametrize("name", make_rare_tiffs())
+def test_tiffs_that_dali_misreads_are_told_apart(tmp_path, name):
+    data = make_rare_tiffs()[name]
+    header = read_header(write(tmp_path, "image.tif", data))
+    deep = name not in ("white", "jpeg2000")
+    assert header == Header(HEIGHT, WIDTH, 16 if deep else 8, "tiff-rare", len(data))
 
 
 @pytest.mark.parametrize("name", REFUSED)

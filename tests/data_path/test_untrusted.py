@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.fuzz_seeds import make_dicom, make_seeds
-from gca_dali import untrusted
+from gca_dali import untrusted, untrusted_process
 from gca_dali.dicom import read_dicom
 from gca_dali.image import UnreadableImageError, read_image
 from gca_dali.untrusted import DecoderCrashError, DecoderPool, read_untrusted
@@ -111,9 +111,9 @@ def test_a_fault_costs_one_file(monkeypatch, png, fault):
     with DecoderPool(num_workers=1, cpu_seconds=1) as pool:
         with monkeypatch.context() as patch:
             start = BOOT if fault == "spin" else WAIT_FOR_REQUEST
-            patch.setattr(untrusted, "_BOOT", start + code)
+            patch.setattr(untrusted_process, "_BOOT", start + code)
             if fault == "sleep":
-                patch.setattr(untrusted, "_WAIT_PER_CPU_SECOND", 1.0)
+                patch.setattr(untrusted_process, "_WAIT_PER_CPU_SECOND", 1.0)
             with pytest.raises(DecoderCrashError, match=f"data on which the decoder.*{reason}"):
                 pool.read(png)
         assert pool.read(png)[0].shape == (24, 32)
@@ -133,7 +133,7 @@ def test_relative_paths_follow_the_caller(pool, monkeypatch, png):
 
 
 def test_workers_are_renewed(monkeypatch, png):
-    monkeypatch.setattr(untrusted, "_MAX_FILES_PER_WORKER", 2)
+    monkeypatch.setattr(untrusted_process, "_MAX_FILES_PER_WORKER", 2)
     with DecoderPool(num_workers=1) as pool:
         pids = []
         for _ in range(4):
@@ -171,7 +171,7 @@ def test_an_interrupt_leaves_no_stale_reply(monkeypatch, tmp_path, png):
 
     with DecoderPool(num_workers=1) as pool:
         with monkeypatch.context() as patch:
-            patch.setattr(untrusted, "_receive", interrupt)
+            patch.setattr(untrusted_process, "_receive", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 pool.read(png)
         assert pool.read(other)[0].shape == (5, 6)

@@ -1,0 +1,202 @@
+"""A store → the rows of a manifest, whose samples are then read out of its shards.
+
+Enters: a folder or a URL. Leaves: columns and `Places`. Next: `gca_dali.manifest.Manifest`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gca_dali.saliency import MAP_SHAPE
+from gca_dali.store.cache import StoreCache
+from gca_dali.store.index_table import read_index
+from gca_dali.store.layout import ABOUT, MAX_ABOUT_BYTES, About, Part
+from gca_dali.store.places import Places, Store
+
+
+def is_store(source: str | Path) -> bool:
+    """Say whether a folder or URL claims to be a store."""
+    return "://" in str(source) or os.path.isfile(os.path.join(source, ABOUT))
+
+
+def open_store(source: str | Path, cache: StoreCache | None = None) -> dict[str, Any]:
+    """Open a finished store.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+        Its folder, or a URL that fsspec knows, such as "s3://bucket/store".
+    cache : StoreCache, optional
+        Where samples of a URL are kept; the user's cache folder where none is given.
+
+    Returns
+    -------
+    dict
+        Arguments of ``Manifest``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no store.
+    ValueError
+        If it is unfinished, damaged, or one of its files is a link.
+    """
+    location = str(source).rstrip("/") if "://" in str(source) else os.path.abspath(source)
+    about = About.from_json(read_part(location, ABOUT, MAX_ABOUT_BYTES), f"{location}/{ABOUT}")
+    if about.index is None:
+        raise ValueError(
+            f"source must be a finished store, got {location}, of which shards are missing. Run "
+            "the same gca-dali prepare again: it goes on where it stopped."
+        )
+    data = read_checked(location, about.index)
+    if "://" not in location:
+        _check_files(location, about)
+    try:
+        rows, placed = read_index(io.BytesIO(data))
+        if len(rows["path"]) != about.settings.num_samples:
+            raise ValueError(f"{len(rows['path'])} rows of {about.settings.num_samples}")
+    except ValueError as error:
+        raise ValueError(
+            f"{location}/{about.index.name} must be the index of a store, got {error}. Prepare the "
+            "store again."
+        ) from None
+    store = Store(
+        location=location,
+        digest=about.index.blake2b,
+        encoding=about.settings.encoding,
+        shards=tuple(shard.name for shard in about.shards),
+        shard_bytes=tuple(shard.num_bytes for shard in about.shards),
+        has_maps=about.maps is not None,
+        cache=(cache or StoreCache.default()) if "://" in location else None,
+    )
+    rows["bits"] = np.full(len(rows["path"]), store.bits)
+    places = Places(store=store, row=np.arange(len(rows["path"])), **placed)
+    return rows | {"root": Path(location), "places": places, "allow_outside": True}
+
+
+def load_maps(places: Places) -> np.ndarray:
+    """Open the saliency maps of a store.
+
+    Parameters
+    ----------
+    places : Places
+
+    Returns
+    -------
+    numpy.ndarray, uint8, [rows of the whole store, 64, 64]
+        Memory-mapped where the store is a folder.
+
+    Raises
+    ------
+    ValueError
+        If it has none, or they are damaged.
+    """
+    location = places.store.location
+    if not places.store.has_maps:
+        raise ValueError(
+            f"saliency 'stored' must be in the store, got {location} without maps. Prepare it "
+            "with --saliency, or name another source."
+        )
+    about = About.from_json(read_part(location, ABOUT, MAX_ABOUT_BYTES), f"{location}/{ABOUT}")
+    assert about.maps is not None
+    if places.store.is_remote:
+        maps = np.load(io.BytesIO(read_checked(location, about.maps)), allow_pickle=False)
+    else:
+        file = os.path.join(location, about.maps.name)
+        maps = np.load(file, mmap_mode="r", allow_pickle=False)
+    if maps.dtype != np.uint8 or maps.shape != (about.settings.num_samples, *MAP_SHAPE):
+        raise ValueError(
+            f"{location}/{about.maps.name} must hold uint8 maps of all rows, got {maps.dtype} "
+            f"{list(maps.shape)}. Prepare the store again."
+        )
+    return maps
+
+
+def read_checked(location: str, part: Part) -> bytes:
+    """Read a file of a store and compare its digest.
+
+    Parameters
+    ----------
+    location : str
+        Folder or URL.
+    part : Part
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it is not what was written.
+    """
+    data = read_part(location, part.name, part.num_bytes)
+    if hashlib.blake2b(data, digest_size=20).hexdigest() != part.blake2b:
+        raise ValueError(
+            f"{location}/{part.name} must be as it was written, got another checksum. Copy the "
+            "store again."
+        )
+    return data
+
+
+def read_part(location: str, name: str, max_bytes: int) -> bytes:
+    """Read a small file of a store whole.
+
+    Parameters
+    ----------
+    location : str
+        Folder or URL.
+    name : str
+    max_bytes : int
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it is larger, or a link.
+    """
+    if "://" in location:
+        import fsspec
+
+        files, root = fsspec.core.url_to_fs(location)
+        try:
+            data = files.cat_file(f"{root}/{name}", start=0, end=max_bytes + 1)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"source must be a store, got {location} without {name}. Check the address."
+            ) from None
+    else:
+        path = os.path.join(location, name)
+        _check_regular(path)
+        with open(path, "rb") as file:
+            data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise ValueError(f"{location}/{name} must have at most {max_bytes} bytes, got more.")
+    return data
+
+
+def _check_files(location: str, about: About) -> None:
+    for part in (*about.shards, *([about.maps] if about.maps else [])):
+        path = os.path.join(location, part.name)
+        size = _check_regular(path)
+        if size != part.num_bytes:
+            raise ValueError(
+                f"{path} must have {part.num_bytes} bytes, got {size}. Copy the store again."
+            )
+
+
+def _check_regular(path: str) -> int:
+    """Return the size of a regular file; a link could lead anywhere."""
+    state = os.lstat(path)
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError(
+            f"{path} must be a regular file, got a link or something else. Put the file itself "
+            "there."
+        )
+    return state.st_size
