@@ -6,6 +6,7 @@ and after a restart. Next: `predicted` asks for them batch by batch.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import mmap
@@ -122,7 +123,8 @@ class MapCache:
             for i in np.flatnonzero(~self.find(rows, stamps)).tolist():
                 # Written, not stored through the map: a full disk is then an error, not a signal.
                 place = self._offset + int(rows[i]) * RECORD.itemsize
-                os.pwrite(self._descriptor, records[i].tobytes(), place)
+                if os.pwrite(self._descriptor, records[i].tobytes(), place) < RECORD.itemsize:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
