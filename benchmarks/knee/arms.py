@@ -27,11 +27,19 @@ OPERATORS = {
 """The paper's ablation: what each arm takes from `gca`; the rest is that of `random`."""
 OTHER_MAPS = ("centre", "mean", "shuffled")
 """`gca` on maps that are not of the image's gaze."""
+REMEDIES: dict[str, dict[str, float]] = {
+    "gca_tau60": {"tau": 0.6},
+    "gca_weighted": {"tau": 0.0, "weight": 2},
+    "gca_peaks": {},
+}
+"""Tries for maps so wide that tau 0.92 leaves no window small: less to hold, nothing to hold but
+places weighted by what they hold, or maps cut down to their peaks."""
 PRESETS = ("random", "searched", "contrastive_crop", "gca", "gca_paper")
 MATCHED = "random_matched"
-ARMS = (UNTRAINED, *PRESETS, *OTHER_MAPS, MATCHED, *OPERATORS)
+ARMS = (UNTRAINED, *PRESETS, *OTHER_MAPS, MATCHED, *OPERATORS, *REMEDIES)
 
 _PUBLISHED_PX = 224
+_PEAK_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ def build_arm(name: str, gaze: np.ndarray, shapes: np.ndarray, size_px: int) -> 
         policy = ViewPolicy.preset(name)
     elif name in OTHER_MAPS:
         policy = gca
+    elif name in REMEDIES:
+        policy = gca.replace(**REMEDIES[name])
     elif name == MATCHED:
         policy = random.replace(size_range=(match_area(gaze, shapes), 1.0))
     else:
@@ -81,6 +91,9 @@ def choose_maps(name: str, gaze: np.ndarray) -> np.ndarray:
         shuffled = np.empty_like(gaze)
         shuffled[circle] = gaze[np.roll(circle, 1)]
         return shuffled
+    if name == "gca_peaks":
+        peak = gaze.max((1, 2), keepdims=True)
+        return np.where(gaze < _PEAK_SHARE * peak, 0, gaze).astype(np.uint8)
     return gaze
 
 
