@@ -17,7 +17,7 @@ from benchmarks.ops.plain_windows import PlainRejection, integrate_map
 from benchmarks.ops.timing import Provider, Workload, run_command_line
 from gca_dali_kernels.law import WindowLaw
 
-NUM_IMAGES, NUM_VIEWS = 32, 2
+BATCHES, NUM_VIEWS = (32, 256), 2
 SHAPE = (1024, 1280)
 
 
@@ -26,7 +26,8 @@ class Inputs:
     """A law, and the same law in plain NumPy where there is one."""
 
     law: WindowLaw
-    plain: PlainRejection | None = None
+    plain: PlainRejection | None
+    num_images: int
 
 
 def prepare_cpu(inputs: Inputs) -> Callable[[], object]:
@@ -34,9 +35,9 @@ def prepare_cpu(inputs: Inputs) -> Callable[[], object]:
     from gca_dali_kernels.cpu.integrate_maps import integrate_maps
     from gca_dali_kernels.cpu.sample_windows import sample_windows
 
-    integrals, marks = integrate_maps(gaze_maps(NUM_IMAGES))
-    index = np.arange(NUM_IMAGES)
-    shapes = np.tile(np.array(SHAPE, np.int32), (NUM_IMAGES, 1))
+    integrals, marks = integrate_maps(gaze_maps(inputs.num_images))
+    index = np.arange(inputs.num_images)
+    shapes = np.tile(np.array(SHAPE, np.int32), (inputs.num_images, 1))
     epochs = iter(range(2**32))
 
     def call() -> None:
@@ -52,30 +53,33 @@ def prepare_plain(inputs: Inputs) -> Callable[[], object] | None:
     plain = inputs.plain
     if plain is None:
         return None
-    integrals = [integrate_map(saliency) for saliency in gaze_maps(NUM_IMAGES)]
+    integrals = [integrate_map(saliency) for saliency in gaze_maps(inputs.num_images)]
     rng = np.random.default_rng(0)
     return lambda: [plain.draw(integral, SHAPE, rng, NUM_VIEWS) for integral in integrals]
 
 
-def rejection(tau: float, weight: int) -> Inputs:
+def rejection(tau: float, weight: int) -> tuple[WindowLaw, PlainRejection]:
     """Return the rejection law over area 0.2 to 1 in both forms."""
-    law = WindowLaw(law="rejection", tau=tau, weight=weight, num_candidates=10_000)
-    return Inputs(law, PlainRejection(tau, weight))
+    law = WindowLaw(law="rejection", tau=tau, weight=weight, flip=0.0, num_candidates=10_000)
+    return law, PlainRejection(tau, weight)
 
 
+LAWS: dict[str, tuple[WindowLaw, PlainRejection | None]] = {
+    "rejection tau 0.8 weight 0": rejection(0.8, 0),
+    "rejection tau 0.9 weight 1": rejection(0.9, 1),
+    "rejection tau 0 weight 2": rejection(0.0, 2),
+    "size_first tau 0.9 weight 1": (WindowLaw(tau=0.9, weight=1), None),
+    "size_first turned 45 degrees": (
+        WindowLaw(tau=0.9, weight=1, rotation=1.0, rotation_degrees=45.0),
+        None,
+    ),
+    "uniform": (WindowLaw(tau=0.0, weight=0), None),
+    "contrastive_crop": (WindowLaw(law="contrastive_crop", tau=0.0, weight=0), None),
+}
 WORKLOADS = [
-    Workload(f"32 images × 2 windows, {name}", NUM_IMAGES, "image", inputs)
-    for name, inputs in {
-        "rejection tau 0.8 weight 0": rejection(0.8, 0),
-        "rejection tau 0.9 weight 1": rejection(0.9, 1),
-        "rejection tau 0 weight 2": rejection(0.0, 2),
-        "size_first tau 0.9 weight 1": Inputs(WindowLaw(tau=0.9, weight=1)),
-        "size_first turned 45 degrees": Inputs(
-            WindowLaw(tau=0.9, weight=1, rotation=1.0, rotation_degrees=45.0)
-        ),
-        "uniform": Inputs(WindowLaw(tau=0.0, weight=0)),
-        "contrastive_crop": Inputs(WindowLaw(law="contrastive_crop", tau=0.0, weight=0)),
-    }.items()
+    Workload(f"{count} images × {NUM_VIEWS} windows, {name}", count, "image", Inputs(*laws, count))
+    for count in BATCHES
+    for name, laws in LAWS.items()
 ]
 PROVIDERS = [Provider("cpu_1_core", prepare_cpu), Provider("plain_numpy", prepare_plain)]
 

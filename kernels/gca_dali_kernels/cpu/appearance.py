@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from gca_dali_kernels.cpu.compiled import compiled
 from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.cpu.resample import sum_separable
 from gca_dali_kernels.look import NOISE_DEVIATION, NOISE_MEAN
@@ -21,13 +21,13 @@ ZERO, ONE = F32(0.0), F32(1.0)
 WORD = 2.0**-32
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def between(word, low, high):
     """Return a random word as a number in low…high."""
     return low + (high - low) * (word * WORD)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def scale_intensity(view, scale, offset) -> None:
     """Scale, add and clip to 0…1."""
     for i in range(view.shape[0]):
@@ -36,7 +36,7 @@ def scale_intensity(view, scale, offset) -> None:
             line[j] = min(max(scale * line[j] + offset, ZERO), ONE)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def raise_to(view, exponent) -> None:
     """Apply a gamma."""
     for i in range(view.shape[0]):
@@ -44,7 +44,7 @@ def raise_to(view, exponent) -> None:
             view[i, j] = view[i, j] ** exponent
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def solarize(view) -> None:
     """Invert intensities of at least 0.5."""
     for i in range(view.shape[0]):
@@ -53,7 +53,7 @@ def solarize(view) -> None:
                 view[i, j] = ONE - view[i, j]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def gaussian_taps(sigma, length):
     """Return first pixels and weights of a Gaussian cut at 3 sigma; the border pixels repeat."""
     radius = math.ceil(3.0 * sigma)
@@ -68,7 +68,7 @@ def gaussian_taps(sigma, length):
     return firsts, weights
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def blur(turned_view, sigma, view) -> None:
     """Blur a transposed view with a Gaussian; the result is upright."""
     num_columns, num_rows = turned_view.shape
@@ -76,7 +76,7 @@ def blur(turned_view, sigma, view) -> None:
     sum_separable(turned_view, row_taps, column_taps, view)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_noise(view, sigma, key, v) -> None:
     """Add the sum of four 16-bit words per pixel, scaled to `sigma`, and clip."""
     num_columns = view.shape[1]
@@ -91,7 +91,7 @@ def add_noise(view, sigma, key, v) -> None:
             view[i, j] = min(max(value, ZERO), ONE)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def mask_softly(view, saliency) -> None:
     """Multiply by saliency (0…255) over 255 plus 0.1, at most 1."""
     for i in range(view.shape[0]):
@@ -100,7 +100,7 @@ def mask_softly(view, saliency) -> None:
             line[j] *= min(values[j] * F32(1 / 255) + F32(0.1), ONE)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def mask_hard(view, saliency, level) -> None:
     """Blacken where the saliency is below `level`."""
     for i in range(view.shape[0]):
@@ -110,7 +110,7 @@ def mask_hard(view, saliency, level) -> None:
                 line[j] = ZERO
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def finish_view(view, cutout, look, target) -> None:
     """Normalise, black out the cutout, and write the view."""
     num_rows, num_columns = view.shape
@@ -125,7 +125,7 @@ def finish_view(view, cutout, look, target) -> None:
         target[i, left:right] = offset
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def covered_range(start, end, num_pixels):
     """Return the first and last + 1 pixel whose centre lies between two edges (Q16)."""
     # (2i + 1) / 2n ≥ start / 65536 is i ≥ (start·n − 32768) / 65536, rounded up.

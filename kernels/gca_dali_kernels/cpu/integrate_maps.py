@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gca_dali_kernels.cpu.compiled import compiled
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.reference.integrate_maps import BOX_THRESHOLD_TENTHS, MASK_AREA
 
@@ -29,7 +29,7 @@ def integrate_maps(maps: np.ndarray, num_threads: int = 1) -> tuple[np.ndarray, 
     return integrals, marks
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def integrate_part(maps: np.ndarray, integrals: np.ndarray, marks: np.ndarray) -> None:
     """Integrate and mark each map of a part."""
     num_maps, height, width = maps.shape
@@ -47,7 +47,7 @@ def integrate_part(maps: np.ndarray, integrals: np.ndarray, marks: np.ndarray) -
         mark_map(maps[n], counts, marks[n])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def mark_map(saliency: np.ndarray, counts: np.ndarray, mark: np.ndarray) -> None:
     """Write the box above a tenth of the range and the hard mask's level."""
     height, width = saliency.shape

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gca_dali_kernels.cpu.compiled import compiled, inlined
 from gca_dali_kernels.law import SUBROWS_PER_CELL, UNITS_PER_CELL
 
 HALF_UNITS = 2 * UNITS_PER_CELL
 STEP = HALF_UNITS // SUBROWS_PER_CELL
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def integral_at(integral: np.ndarray, y: int, x: int) -> int:
     """Return the mass above and to the left of (y, x) in units of 1/256 cell."""
     row = min(y >> 8, integral.shape[0] - 2)
@@ -25,7 +25,7 @@ def integral_at(integral: np.ndarray, y: int, x: int) -> int:
     return upper * above + lower * below
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def mass_upright(integral: np.ndarray, y0: int, x0: int, y1: int, x1: int) -> int:
     """Return the mass in an upright window."""
     return (
@@ -36,7 +36,7 @@ def mass_upright(integral: np.ndarray, y0: int, x0: int, y1: int, x1: int) -> in
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def turn_corner(y: int, x: int, cosine: int, sine: int, aspect_q16: int) -> tuple[int, int]:
     """Return a corner's offset after a rotation in pixel space, in half units."""
     turned_y = (cosine * y + ((sine * x) >> 16) * aspect_q16) >> 16
@@ -44,7 +44,7 @@ def turn_corner(y: int, x: int, cosine: int, sine: int, aspect_q16: int) -> tupl
     return turned_y, turned_x
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def row_mass(integral: np.ndarray, row: int, x2: int) -> int:
     """Return the mass of one row of cells left of `x2` (half units), in 1/512 of a level."""
     column = min(x2 >> 9, integral.shape[1] - 2)
@@ -54,7 +54,7 @@ def row_mass(integral: np.ndarray, row: int, x2: int) -> int:
     return near * (HALF_UNITS - right) + far * right
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def mass_turned(
     integral: np.ndarray,
     centre2: tuple[int, int],

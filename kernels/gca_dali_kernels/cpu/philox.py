@@ -6,8 +6,8 @@ Words come back as int64, because Numba turns a mix of int64 and uint64 into flo
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gca_dali_kernels.cpu.compiled import inlined
 from gca_dali_kernels.philox import MULTIPLIER_0, MULTIPLIER_1, NUM_ROUNDS, WEYL_0, WEYL_1
 
 M0, M1 = np.uint64(MULTIPLIER_0), np.uint64(MULTIPLIER_1)
@@ -15,7 +15,7 @@ W0, W1 = np.uint64(WEYL_0), np.uint64(WEYL_1)
 LOW, HIGH = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def draw(key: tuple[np.uint64, ...], purpose: int, number: int) -> tuple[np.int64, ...]:
     """Return four words as int64; `key` is uint64 [seed, epoch, index]."""
     c0, c1 = np.uint64(number) & LOW, key[2] & LOW

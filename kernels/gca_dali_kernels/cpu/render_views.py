@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from gca_dali_kernels.cpu.appearance import (
     add_noise,
@@ -22,6 +21,7 @@ from gca_dali_kernels.cpu.appearance import (
     scale_intensity,
     solarize,
 )
+from gca_dali_kernels.cpu.compiled import compiled
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.cpu.resample import (
@@ -86,7 +86,7 @@ def render_views(
     run_parallel(work, len(images), num_threads)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def render_image(image, saliency, plan, key, looks, views) -> None:
     """Render all views of one image, from the level of the pyramid that suits each."""
     shape, num_views = image.shape, len(views)
@@ -118,7 +118,7 @@ def render_image(image, saliency, plan, key, looks, views) -> None:
             small = smaller
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def seen_region(plan, levels, highest, grid, shape):
     """Return the part of the image (y0, x0, y1, x1) that the shrunk views see, in whole squares."""
     windows, turns = plan[0], plan[1]
@@ -137,7 +137,7 @@ def seen_region(plan, levels, highest, grid, shape):
     return top, left, bottom, right
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def render_one(source, corner, shape, level, v, inputs, target) -> None:
     """Render view `v` from the image after `level` halvings, which begins at `corner`."""
     (ranges, saliency, mark), (windows, turns, cutouts), key, (rotations_q16, looks) = inputs
@@ -184,7 +184,7 @@ def render_one(source, corner, shape, level, v, inputs, target) -> None:
     finish_view(view, cutouts[v], look, target)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def view_saliency(saliency, window, shape, turn, values) -> None:
     """Read the map bilinearly at each pixel of the view; the borders repeat outwards."""
     height, width = saliency.shape
@@ -216,7 +216,7 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
             values[i, j] = total
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def window_px(window, grid, shape):
     """Return y0, x0, y1, x1 of a window in pixels of the image."""
     extent_y, extent_x = grid[0] * UNITS_PER_CELL, grid[1] * UNITS_PER_CELL

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from gca_dali_kernels.cpu.compiled import compiled, fused
 
 # Rows transposed at a time: as many streams as the L1 cache has ways to spare.
 NUM_TURNED = 8
@@ -23,7 +24,7 @@ MOST_BYTE_LEVELS = 8
 F32 = np.float32
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def shrink(source, corner, level, target) -> None:
     """Average squares of 2**level pixels, from `corner` (y, x) of the source on.
 
@@ -53,7 +54,7 @@ def shrink(source, corner, level, target) -> None:
             averages[x] = (sums[2 * x] + sums[2 * x + 1]) * scale
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def shrink_bytes(source, corner, level, target) -> None:
     """Do what `shrink` does for uint8, to the bit: twice as fast, as integers are narrower.
 
@@ -85,7 +86,7 @@ def shrink_bytes(source, corner, level, target) -> None:
             averages[x] = F32(np.int32(halves[x])) * scale
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def choose_level(scale_y, scale_x, height, width):
     """Return how often the image is halved before the view is read from it."""
     scale = min(scale_y, scale_x)
@@ -96,7 +97,7 @@ def choose_level(scale_y, scale_x, height, width):
     return level
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def tent_support(scale, level):
     """Return half the tent's width in pixels of `level`; `scale` is in pixels of the original."""
     if level == 0:
@@ -105,7 +106,7 @@ def tent_support(scale, level):
     return max(math.sqrt(max(scale * scale - added, 0.0)) * 0.5**level, 1.0)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def tent_taps(centre, support, low, high, weights):
     """Write normalised tent weights of the pixels around `centre` in low…high − 1.
 
@@ -126,7 +127,7 @@ def tent_taps(centre, support, low, high, weights):
     return first
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def axis_taps(edges, bounds, level, num_rows, support, flip):
     """Return first pixels, int64, [n], and weights, float32, [n, taps], of a view's rows.
 
@@ -145,7 +146,7 @@ def axis_taps(edges, bounds, level, num_rows, support, flip):
     return firsts, weights
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def level_bounds(start, end, length, level, level_length):
     """Return the range of level pixels that hold the original's pixels start to end."""
     low = min(int(max(math.floor(start), 0) * 0.5**level), level_length - 1)
@@ -153,7 +154,7 @@ def level_bounds(start, end, length, level, level_length):
     return low, max(min(high, level_length), low + 1)
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
+@fused
 def sum_rows(source, first, weights, columns, target) -> None:
     """Write the weighted sum of rows `first` onwards, four at a time: loads are what it costs."""
     low, high = columns
@@ -177,7 +178,7 @@ def sum_rows(source, first, weights, columns, target) -> None:
         done += 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def turn_rows(rows, num_columns, first, turned) -> None:
     """Write eight rows as eight columns, from column `first` on: reads and writes in order."""
     r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
@@ -188,7 +189,7 @@ def turn_rows(rows, num_columns, first, turned) -> None:
         column[4], column[5], column[6], column[7] = r4[x], r5[x], r6[x], r7[x]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def transpose(source, target) -> None:
     """Write the transposed array."""
     num_rows, num_columns = source.shape
@@ -200,7 +201,7 @@ def transpose(source, target) -> None:
             target[j, i] = source[i, j]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def sum_separable(source, row_taps, column_taps, turned_view) -> None:
     """Sum weighted rows, then weighted columns; the result comes out transposed, [columns, rows].
 
@@ -224,7 +225,7 @@ def sum_separable(source, row_taps, column_taps, turned_view) -> None:
         sum_rows(turned, column_firsts[j] - low, column_weights[j], (0, num_rows), turned_view[j])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def resample_upright(source, window, shape, level, flip, turned_view) -> None:
     """Crop, resize and flip an upright window (y0, x0, y1, x1 in pixels of the original).
 
@@ -241,7 +242,7 @@ def resample_upright(source, window, shape, level, flip, turned_view) -> None:
     sum_separable(source, row_taps, column_taps, turned_view)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def resample_turned(source, window, shape, level, turn, outside, turned_view) -> None:
     """Crop, resize, flip and rotate by `turn` (cosine, sine, flip); the view is transposed.
 

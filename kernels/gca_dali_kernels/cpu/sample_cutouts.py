@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gca_dali_kernels.cpu.compiled import compiled
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright, turn_corner
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
@@ -46,7 +46,7 @@ def sample_cutouts(
     return cutouts
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def cutout_part(inputs, words, law, rotations_q16, cutouts) -> None:
     """Draw all cutouts of a part of the batch."""
     integrals, windows, turns, index, shapes = inputs
@@ -72,7 +72,7 @@ def cutout_part(inputs, words, law, rotations_q16, cutouts) -> None:
                     break
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def draw_rectangle(words, law):
     """Return y0, x0, y1, x1 in 1/65536 of the view."""
     low, high = law.side_low_q16, law.side_high_q16
@@ -83,7 +83,7 @@ def draw_rectangle(words, law):
     return top, left, top + h, left + w
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def covered_mass(integral, place, size, turn, rectangle, rotations_q16, aspect_q16):
     """Return the mass under a rectangle of the view, carried back to the map."""
     y0, x0 = place

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from gca_dali_kernels.cpu.compiled import compiled, inlined
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
@@ -45,7 +45,7 @@ def sample_windows(
     return windows, turns, retained, grown
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def sample_part(inputs, part, words, law, tables, outputs) -> None:
     """Draw all windows of samples part[0] to part[1] − 1 of the batch."""
     integrals, marks, index, shapes = inputs
@@ -68,7 +68,7 @@ def sample_part(inputs, part, words, law, tables, outputs) -> None:
             grown[b, v] = grew
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def measure_image(integral, mark, shape):
     """Return √(W/H), √(H/W) and a cell's width over its height (Q16), the map's sum and its box."""
     height_px, width_px = np.int64(shape[0]), np.int64(shape[1])
@@ -84,14 +84,14 @@ def measure_image(integral, mark, shape):
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def cell_aspect(integral, shape):
     """Return a cell's width over its height in pixels, Q16."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
     return max((np.int64(shape[1]) * height << 16) // (np.int64(shape[0]) * width), 1)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def integer_root(value):
     """Return the floor of the square root; the loops mend what float64 rounds."""
     root = np.int64(math.sqrt(value))
@@ -102,12 +102,14 @@ def integer_root(value):
     return root
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def draw_window(integral, image, key, view, law, aspects_q16, rotations_q16, betas_q16):
     """Return place, size, turn, mass and whether the window grew."""
-    words = draw(key, TURN | (view << 8), 0)
-    flip = 1 if words[0] < law.flip_q32 else 0
-    step = words[2] >> 22 if words[1] < law.rotation_q32 else np.int64(UPRIGHT)
+    flip, step = 0, np.int64(UPRIGHT)
+    if law.flip_q32 > 0 or law.rotation_q32 > 0:
+        words = draw(key, TURN | (view << 8), 0)
+        flip = 1 if words[0] < law.flip_q32 else 0
+        step = words[2] >> 22 if words[1] < law.rotation_q32 else step
     extent, total = ((integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8), image[3]
     first_size = draw_size(extent, image, key, view, law, aspects_q16, 0)
     size = first_size
@@ -133,7 +135,7 @@ def draw_window(integral, image, key, view, law, aspects_q16, rotations_q16, bet
     return place, size, (np.int64(UPRIGHT), flip), mass, grew
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def window_mass(integral, place, size, step, rotations_q16, aspect_q16):
     """Return the mass in a window that is rotated by `step`."""
     y0, x0 = place
@@ -144,7 +146,7 @@ def window_mass(integral, place, size, step, rotations_q16, aspect_q16):
     return mass_turned(integral, (2 * y0 + h, 2 * x0 + w), size, turn, aspect_q16)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def draw_size(extent, image, key, view, law, aspects_q16, number):
     """Draw a size: the first of ten that fits; else the last, kept at its area."""
     height, width = extent
@@ -165,7 +167,7 @@ def draw_size(extent, image, key, view, law, aspects_q16, number):
     return height, min(max(area * width >> 32, 1), width)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def draw_place(extent, size, words, law, image, betas_q16):
     """Draw a place: uniform, or by ContrastiveCrop's Beta law around the box of the map."""
     h, w = size
@@ -177,7 +179,7 @@ def draw_place(extent, size, words, law, image, betas_q16):
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def beta_place(word, low, high, length, extent, betas_q16):
     """Place one side by a Beta draw over the centres that lie in [low, high]."""
     first = max(low - length // 2, 0)

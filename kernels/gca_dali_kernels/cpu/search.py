@@ -8,13 +8,13 @@ contains the smaller.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gca_dali_kernels.cpu.compiled import compiled
 from gca_dali_kernels.cpu.mass import integral_at, mass_upright
 from gca_dali_kernels.law import NUM_GROWTH_STEPS
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def lattice_start(number, length, extent):
     """Return the start of this number on the lattice, or -1 where the window would leave."""
     num_borders = (extent >> 8) + 1
@@ -22,7 +22,7 @@ def lattice_start(number, length, extent):
     return start if 0 <= start <= extent - length else -1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def heavy_columns(integral, width_of_window, least):
     """Return lattice numbers and starts of the columns whose strip of the map holds `least`."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
@@ -39,7 +39,7 @@ def heavy_columns(integral, width_of_window, least):
     return numbers[:count], starts[:count]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def search_window(integral, size, start_word, least):
     """Return the first place from a random start whose mass is at least `least`, or (-1, -1)."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
@@ -69,7 +69,7 @@ def search_window(integral, size, start_word, least):
     return -1, -1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def larger_size(integral, size, step):
     """Return the size after `step` of 256 steps towards the whole image, rounded up."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
@@ -80,7 +80,7 @@ def larger_size(integral, size, step):
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def grow_window(integral, size, start_word, least):
     """Return place and size of the least enlargement that holds `least`."""
     fails, holds = 0, NUM_GROWTH_STEPS
