@@ -27,7 +27,7 @@ BASE = "random"
 
 def main() -> None:
     """Write tables and figures of every study that has a cell."""
-    tables = {}
+    tables = {"knee_arms": "\n".join(arms_table(RESULTS / "knee_arms.json"))}
     for folder in sorted(RESULTS.glob("knee_*/")):
         results = Results.read(folder)
         for method in results.methods():
@@ -50,9 +50,9 @@ def fill(text: str, tables: dict[str, str]) -> str:
 
 
 def make_tables(results: Results, method: str) -> list[list[str]]:
-    """Return the tables of a method: crops, and for each mode accuracies and differences."""
+    """Return the tables of a method: for each mode accuracies and differences."""
     arms = order_arms(results, method)
-    tables = [crop_table(results, method, arms)]
+    tables = []
     for mode in ("linear", "finetune"):
         fractions = find_fractions(results, mode)
         if fractions:
@@ -71,16 +71,16 @@ def find_fractions(results: Results, mode: str) -> list[str]:
     return sorted({name for cell in results.cells for name in cell.get(mode, ())}, key=float)
 
 
-def crop_table(results: Results, method: str, arms: list[str]) -> list[str]:
+def arms_table(path: Path) -> list[str]:
+    """Return the windows of all arms, as `audit_arms.py` found them."""
+    found = json.loads(path.read_text(encoding="utf-8"))["arms"]
     lines = [
-        "| arm | window area | gaze in the window | windows with < 0.9 of it | overlap of two |",
-        "|---|---|---|---|---|",
+        "| arm | window area | gaze in the window | < 0.9 of it | overlap of two | enlarged |",
+        "|---|---|---|---|---|---|",
     ]
-    for arm in arms:
-        names = ("area", "retained", "below_0.9", "pair_iou")
-        values = [results.crop(arm, method, name) for name in names]
-        if not np.isnan(values[0]):
-            lines.append(f"| `{arm}` | " + " | ".join(f"{value:.2f}" for value in values) + " |")
+    for arm, numbers in found.items():
+        names = ("area", "retained", "below_0.9", "pair_iou", "grown")
+        lines.append(f"| `{arm}` | " + " | ".join(f"{numbers[n]:.2f}" for n in names) + " |")
     return lines
 
 
@@ -90,14 +90,14 @@ def accuracy_table(
     published = read_published(mode)
     shares = [f"{100 * float(name):g} %" for name in fractions]
     lines = [
-        f"| {mode}, accuracy in % | seeds | "
+        f"| {mode}, accuracy in % | seeds | window area, gaze in it, overlap | "
         + " | ".join(f"{share} of the labels" for share in shares)
         + " | MAE of the grade, "
         + shares[-1]
         + " | published, "
         + " / ".join(shares)
         + " |",
-        "|---|---|" + "---|" * (len(fractions) + 2),
+        "|---|---|---|" + "---|" * (len(fractions) + 2),
     ]
     for arm in arms:
         found = [results.estimate("accuracy", arm, method, (mode, name)) for name in fractions]
@@ -107,7 +107,9 @@ def accuracy_table(
             f"{published[arm][name]:.2f}" if name in published.get(arm, ()) else "–"
             for name in fractions
         )
-        cells = [str(seeds), *(tell(item, 100) for item in found), tell(grade), theirs]
+        crops = [results.crop(arm, method, name) for name in ("area", "retained", "pair_iou")]
+        shown = "–" if np.isnan(crops[0]) else ", ".join(f"{value:.2f}" for value in crops)
+        cells = [str(seeds), shown, *(tell(item, 100) for item in found), tell(grade), theirs]
         lines.append(f"| `{arm}` | " + " | ".join(cells) + " |")
     return lines
 
