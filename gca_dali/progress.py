@@ -11,7 +11,7 @@ DELAY_SECONDS = 1.0
 Item = TypeVar("Item")
 
 
-def track(items: Iterable[Item], num_items: int, what: str) -> Iterator[Item]:
+def track(items: Iterable[Item], num_items: int, what: str, rate: str = "") -> Iterator[Item]:
     """Hand on the items and show on stderr how many are done, from the first second on.
 
     Parameters
@@ -22,6 +22,8 @@ def track(items: Iterable[Item], num_items: int, what: str) -> Iterator[Item]:
         How many there will be.
     what : str
         What is done, a few words.
+    rate : str
+        Unit of a rate to show, such as "images/s"; "" for none.
 
     Yields
     ------
@@ -34,7 +36,7 @@ def track(items: Iterable[Item], num_items: int, what: str) -> Iterator[Item]:
         for num_done, item in enumerate(items, start=1):
             yield item
             if bar is None and time.monotonic() - start_seconds > DELAY_SECONDS:
-                bar = _make_bar()
+                bar = _make_bar(rate)
                 bar.start()
                 task = bar.add_task(what, total=num_items)
             if bar is not None and task is not None:
@@ -44,20 +46,29 @@ def track(items: Iterable[Item], num_items: int, what: str) -> Iterator[Item]:
             bar.stop()
 
 
-def _make_bar():
+def _make_bar(rate: str):
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        """Items per second."""
+
+        def render(self, task) -> Text:
+            return Text(f"{task.speed:.1f} {rate}" if task.speed and rate else "")
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        RateColumn(),
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)

@@ -55,10 +55,11 @@ def load_saliency(source: SaliencySource, manifest: Manifest, keep: bool = True)
     Parameters
     ----------
     source : SaliencySource
-        None (no saliency); "centre" (a Gaussian prior); a folder of maps; "mean:FOLDER" (the mean
-        of the maps of a folder, for all images); float or uint8 [N, h, w]; a callable that is
-        given the absolute path of an image and returns its map; a predictor: its object, its
-        `.safetensors` file or "knee", the bundled one; or a table, which is returned.
+        None (no saliency); "stored" (the maps of a store); "centre" (a Gaussian prior); a folder of
+        maps; "mean:FOLDER" (the mean of the maps of a folder, for all images); float or uint8
+        [N, h, w]; a callable that is given the absolute path of an image and returns its map; a
+        predictor: its object, its `.safetensors` file or "knee", the bundled one; or a table, which
+        is returned.
     manifest : Manifest
     keep : bool
         Whether predicted maps are kept in the cache folder; otherwise they end with the process.
@@ -82,6 +83,8 @@ def load_saliency(source: SaliencySource, manifest: Manifest, keep: bool = True)
         from gca_dali.predicted import PredictedTable
 
         return PredictedTable.open(predictor, manifest, keep)
+    if isinstance(source, str) and source == "stored":
+        return stored_table(manifest)
     same_for_all = np.zeros(len(manifest), np.int64)
     if source is None:
         return SaliencyTable(np.zeros((1, *MAP_SHAPE), np.uint8), same_for_all)
@@ -108,6 +111,24 @@ def load_saliency(source: SaliencySource, manifest: Manifest, keep: bool = True)
             f"array or a callable, got {type(source).__name__}."
         )
     return SaliencyTable(maps, np.arange(len(manifest)))
+
+
+def stored_table(manifest: Manifest) -> SaliencyTable:
+    """Return the maps that lie in the store of a manifest.
+
+    Raises
+    ------
+    ValueError
+        If the manifest is of no store, or the store has no maps.
+    """
+    from gca_dali.store.open import load_maps
+
+    if manifest.places is None:
+        raise ValueError(
+            "saliency 'stored' must come with the manifest of a store, got one of files. Prepare a "
+            "store with --saliency, or name another source."
+        )
+    return SaliencyTable(load_maps(manifest.places), manifest.places.row)
 
 
 def find_predictor(source: SaliencySource) -> GazePredictor | None:

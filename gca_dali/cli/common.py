@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from gca_dali.cli.several import take_several
+from gca_dali.cli.where import parse_where
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -64,11 +65,16 @@ class SourceOptions:
     """Which rows a command works on."""
 
     manifest: Annotated[
-        Path, typer.Argument(metavar="MANIFEST", help="A folder, a CSV, a manifest or a store.")
+        str,
+        typer.Argument(metavar="MANIFEST", help="A folder, CSV, manifest, or a store or its URL."),
     ]
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN=VALUE", help="Select rows; several conditions must all hold."),
+    ] = None
+    voi: Annotated[
+        str | None,
+        typer.Option(help="Contrast of DICOM: auto, window, window:1, lut, full or percentile."),
     ] = None
 
     def open(self) -> Manifest:
@@ -84,9 +90,11 @@ class SourceOptions:
             If it cannot be read or no row is left.
         """
         from gca_dali.manifest import Manifest
+        from gca_dali.voi import DicomOptions
 
         conditions = parse_where(self.where or [])
-        manifest = Manifest.open(self.manifest, progress=True)
+        dicom = None if self.voi is None else DicomOptions(voi=self.voi)
+        manifest = Manifest.open(self.manifest, progress=True, dicom=dicom)
         return manifest.where(**conditions) if conditions else manifest
 
 
@@ -269,32 +277,3 @@ def describe_error(error: Exception) -> str:
     if len(message) > _MAX_MESSAGE:
         message = message[: _MAX_MESSAGE - 1] + "…"
     return message or type(error).__name__
-
-
-def parse_where(conditions: list[str]) -> dict[str, list[str]]:
-    """Read conditions such as ``split=train``; one column may be named several times.
-
-    Parameters
-    ----------
-    conditions : list of str
-        As given on the command line.
-
-    Returns
-    -------
-    dict of str to list of str
-        Column, and the values of which one must match.
-
-    Raises
-    ------
-    typer.BadParameter
-        If one has no "=".
-    """
-    parsed: dict[str, list[str]] = {}
-    for condition in conditions:
-        name, sign, value = condition.partition("=")
-        if not sign or not name:
-            raise typer.BadParameter(
-                f"--where must be COLUMN=VALUE, got {condition}. Write for example split=train."
-            )
-        parsed.setdefault(name.strip(), []).append(value.strip())
-    return parsed

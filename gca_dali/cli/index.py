@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import typer
@@ -27,14 +27,28 @@ def index(
         Path | None, typer.Option(help="CSV with labels for the images of a folder.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to save the manifest (.parquet).")] = None,
+    voi: Annotated[
+        str,
+        typer.Option(help="Contrast of DICOM: auto, window, window:1, lut, full or percentile."),
+    ] = "auto",
+    frames: Annotated[
+        Literal["first", "all"], typer.Option(help="Of DICOM files: a row for one or for each.")
+    ] = "first",
+    with_patient: Annotated[
+        bool, typer.Option("--with-patient", help="Keep the patient identifier of DICOM files.")
+    ] = False,
 ) -> Report:
     """Read headers into a manifest and name every file that is refused."""
     from gca_dali.manifest import Manifest
+    from gca_dali.voi import DicomOptions
 
+    chosen = DicomOptions(voi, frames, with_patient)
+    # Of what is indexed already, nothing is asked unless an option says so.
+    dicom = None if chosen == DicomOptions() else chosen
     if labels is None:
-        manifest = Manifest.open(source, progress=True)
+        manifest = Manifest.open(source, progress=True, dicom=dicom)
     else:
-        manifest = Manifest.from_folder(source, labels=labels, progress=True)
+        manifest = Manifest.from_folder(source, labels=labels, progress=True, dicom=dicom)
     if out is not None:
         manifest.save(out)
     refused = [{"path": item.path, "reason": item.reason} for item in manifest.refused]

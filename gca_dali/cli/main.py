@@ -19,6 +19,7 @@ from gca_dali import __version__
 COMMANDS = {
     "demo": ("gca_dali.cli.demo", "The whole chain on phantoms; writes preview.png."),
     "index": ("gca_dali.cli.index", "Read headers into a manifest; name what is refused."),
+    "prepare": ("gca_dali.cli.prepare", "Decode once into shards; can be stopped and resumed."),
     "preview": ("gca_dali.cli.preview", "Image, saliency, windows and views side by side."),
     "audit": ("gca_dali.cli.audit", "Per policy: lesions kept, window area, view overlap."),
     "gaze": ("gca_dali.cli.gaze", "Recordings to maps; simulate, fit, evaluate, predict."),

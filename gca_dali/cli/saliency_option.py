@@ -38,8 +38,9 @@ def choose_saliency(
     Parameters
     ----------
     saliency : str
-        "none", "centre", "boxes", "mean" (of the maps of the boxes), "mean:FOLDER", a folder of
-        maps, a predictor's `.safetensors` file, or "knee", the bundled predictor.
+        "none", "stored" (in a store), "centre", "boxes", "mean" (of the maps of the boxes),
+        "mean:FOLDER", a folder of maps, a predictor's `.safetensors` file, or "knee", the bundled
+        predictor.
     boxes : list of ImageBoxes or None
         From ``--boxes``.
     manifest : Manifest
@@ -57,6 +58,8 @@ def choose_saliency(
     """
     if saliency == "none":
         return ChosenSaliency(None, "no saliency")
+    if saliency == "stored" and manifest.places is not None:
+        return ChosenSaliency("stored", manifest.places.store.maps_told)
     if saliency == "centre":
         return ChosenSaliency("centre", "centre prior")
     if saliency in ("boxes", "mean"):

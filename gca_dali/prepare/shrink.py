@@ -40,7 +40,7 @@ def shrink(
     if stretched:
         low, high = int(image.min()), int(image.max())
         high = max(high, low + 1)
-    height, width = shrunk_size(*image.shape, shorter_side)
+    height, width = shrunk_size(image.shape[0], image.shape[1], shorter_side)
     grey = image.astype(np.float32)
     grey -= low
     grey *= WHITE / (high - low)

@@ -38,6 +38,8 @@ class Settings:
         Pixels.
     maps : str
         Digest of the saliency maps; "" where there are none.
+    maps_told : str
+        Where they come from; says "simulated gaze" where nobody looked.
     """
 
     rows: str
@@ -45,7 +47,8 @@ class Settings:
     samples_per_shard: int
     encoding: str
     shorter_side: int
-    maps: str
+    maps: str = ""
+    maps_told: str = ""
 
     @property
     def num_shards(self) -> int:
@@ -140,7 +143,8 @@ def _check_settings(settings: Settings) -> Settings:
         raise ValueError(f"sizes {numbers}")
     if settings.encoding not in BITS:
         raise ValueError(f"encoding {settings.encoding!r}")
-    if not (isinstance(settings.rows, str) and isinstance(settings.maps, str)):
+    texts = (settings.rows, settings.maps, settings.maps_told)
+    if not all(isinstance(text, str) for text in texts):
         raise TypeError("fingerprints that are no text")
     return settings
 

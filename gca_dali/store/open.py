@@ -74,6 +74,7 @@ def open_store(source: str | Path, cache: StoreCache | None = None) -> dict[str,
         shards=tuple(shard.name for shard in about.shards),
         shard_bytes=tuple(shard.num_bytes for shard in about.shards),
         has_maps=about.maps is not None,
+        maps_told=about.settings.maps_told,
         cache=(cache or StoreCache.default()) if "://" in location else None,
     )
     rows["bits"] = np.full(len(rows["path"]), store.bits)

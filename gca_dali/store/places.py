@@ -33,6 +33,8 @@ class Store:
     shard_bytes : tuple of int
     has_maps : bool
         Whether it holds saliency maps.
+    maps_told : str
+        Where they come from.
     cache : StoreCache or None
         Where samples of a remote store are kept.
     """
@@ -43,6 +45,7 @@ class Store:
     shards: tuple[str, ...]
     shard_bytes: tuple[int, ...]
     has_maps: bool
+    maps_told: str = ""
     cache: StoreCache | None = None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def decode_with_dali(data: np.ndarray, deep: bool) -> np.ndarray:
 @pytest.fixture
 def mixed(tmp_path):
     """A folder of DICOM, rare TIFF, JPEG and PNG."""
-    window = {"WindowCenter": [2048, 512], "WindowWidth": [4096, 1024]}
+    window: dict[str, Any] = {"WindowCenter": [2048, 512], "WindowWidth": [4096, 1024]}
     (tmp_path / "dark.dcm").write_bytes(
         make_dicom(DEEP, bits_stored=12, PhotometricInterpretation="MONOCHROME1", **window)
     )

@@ -1,0 +1,138 @@
+"""Files that appear whole or not at all, whenever the process that writes them is killed.
+
+Bytes enter; a file under its final name leaves, on the disk before its name is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gca_dali.store.layout import Part
+
+PARTIAL = ".partial-"
+_BLOCK = tarfile.BLOCKSIZE
+
+
+class HashedFile(io.RawIOBase):
+    """A file that is written from its beginning to its end, and its BLAKE2b on the way.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by close
+        self._digest = hashlib.blake2b(digest_size=20)
+        self.num_bytes = 0
+
+    def writable(self) -> bool:
+        """Say that it can be written."""
+        return True
+
+    def tell(self) -> int:
+        """Return the number of bytes so far."""
+        return self.num_bytes
+
+    def write(self, data) -> int:
+        """Append bytes."""
+        self._digest.update(data)
+        self.num_bytes += self._file.write(data)
+        return len(data)
+
+    def sync(self) -> None:
+        """Bring everything to the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+    def part(self, name: str) -> Part:
+        """Describe what was written."""
+        return Part(name, self.num_bytes, self._digest.hexdigest())
+
+
+@contextmanager
+def replace_whole(path: Path) -> Iterator[HashedFile]:
+    """Write a file beside its place and move it there in one step, if nothing fails.
+
+    Parameters
+    ----------
+    path : Path
+
+    Yields
+    ------
+    HashedFile
+    """
+    partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex}-{path.name}")
+    file = HashedFile(partial)
+    try:
+        yield file
+        file.sync()
+        file.close()
+        try:
+            os.replace(partial, path)
+        except FileNotFoundError:
+            # Another process has written the same and tidied up.
+            if not path.exists():
+                raise
+    except BaseException:
+        file.close()
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what killed processes left behind."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        path.unlink(missing_ok=True)
+
+
+def add_member(file: HashedFile, name: str, data: bytes) -> int:
+    """Append a file to a tar archive; the same name and bytes give the same archive.
+
+    Parameters
+    ----------
+    file : HashedFile
+    name : str
+        ASCII, at most 100 characters.
+    data : bytes
+
+    Returns
+    -------
+    int
+        Where its bytes begin.
+    """
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    file.write(member.tobuf(tarfile.USTAR_FORMAT))
+    start = file.tell()
+    file.write(data)
+    file.write(b"\0" * (-len(data) % _BLOCK))
+    return start
+
+
+def end_archive(file: HashedFile) -> None:
+    """Append the two blocks of zeros that end a tar archive, and fill its last record."""
+    file.write(b"\0" * 2 * _BLOCK)
+    file.write(b"\0" * (-file.tell() % tarfile.RECORDSIZE))

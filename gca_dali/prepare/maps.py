@@ -1,0 +1,84 @@
+"""A saliency source → the map of each row, as a store keeps it.
+
+Enters: a source as the loader takes it. Leaves: `StoredMaps`, with the digest by which a resumed
+run knows them again. Next: `sample` and `finish`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gca_dali.saliency import (
+    MAP_SHAPE,
+    SaliencySource,
+    SaliencyTable,
+    find_predictor,
+    load_saliency,
+)
+
+if TYPE_CHECKING:
+    from gca_dali.manifest import Manifest
+
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMaps:
+    """Maps of all rows.
+
+    Attributes
+    ----------
+    table : SaliencyTable
+    absent : frozenset of int
+        Rows that have no map: their images cannot be read.
+    told : str
+        Where the maps come from.
+    """
+
+    table: SaliencyTable
+    absent: frozenset[int]
+    told: str
+
+    def of(self, row: int) -> np.ndarray:
+        """Return the map of a row, uint8, [64, 64]; zeros where there is none."""
+        if row in self.absent:
+            return np.zeros(MAP_SHAPE, np.uint8)
+        return self.table.take(np.array([row]))[0]
+
+    def digest(self, num_rows: int) -> str:
+        """Give the BLAKE2b-160 of the maps of all rows, in hex."""
+        digest = hashlib.blake2b(digest_size=20)
+        for row in range(num_rows):
+            digest.update(self.of(row).tobytes())
+        return digest.hexdigest()
+
+
+def collect_maps(source: SaliencySource, manifest: Manifest, told: str = "") -> StoredMaps | None:
+    """Bring the maps of a source together; a predictor makes those that are missing now.
+
+    Parameters
+    ----------
+    source : SaliencySource
+        None for a store without maps.
+    manifest : Manifest
+    told : str
+        Where they come from, for whoever opens the store.
+
+    Returns
+    -------
+    StoredMaps or None
+    """
+    if source is None:
+        return None
+    predictor = find_predictor(source)
+    if predictor is None:
+        return StoredMaps(load_saliency(source, manifest), frozenset(), told)
+    from gca_dali.gaze.fill import fill_table
+
+    table = fill_table(predictor, manifest).table
+    absent = table.missing(np.arange(len(manifest)))
+    return StoredMaps(table, frozenset(absent.tolist()), told)
