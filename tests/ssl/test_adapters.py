@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
@@ -143,3 +144,14 @@ def test_a_plain_pytorch_loop(phantom_folder: Path) -> None:
     example = runpy.run_path(str(path))
     losses = example["main"](str(phantom_folder), num_epochs=2, size=32, batch_size=20)
     assert len(losses) == 2 and all(0 < loss < 10 for loss in losses)
+
+
+def test_the_readme_shows_lines_of_that_loop() -> None:
+    root = Path(__file__).resolve().parents[2]
+    block = re.search(
+        r"```python no-run\n( +policy = .*?)```", (root / "README.md").read_text(), re.DOTALL
+    )
+    assert block is not None
+    lines = (root / "examples" / "plain_pytorch.py").read_text().splitlines()
+    shown = block[1].splitlines()
+    assert len(shown) > 8 and [line for line in shown if line not in lines] == []
