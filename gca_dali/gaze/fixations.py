@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gca_dali.gaze.units import check_durations
+from gca_dali.gaze.units import check_durations, check_positions
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def build_fixations(
     Raises
     ------
     ValueError
-        Where the durations cannot be seconds.
+        Where the durations cannot be seconds or the positions cannot be pixels.
     """
     image = np.asarray(columns["image"], dtype=str)
     num_rows = len(image)
@@ -219,6 +219,7 @@ def build_fixations(
         off = np.asarray(columns.get("off_image", np.zeros(num_rows, bool)), bool)
         off = sound & (off | (y_px < 0) | (x_px < 0))
     check_durations(seconds[sound], source)
+    check_positions(x_px[sound], y_px[sound], source)
     unknown_angle = np.full((num_rows, 2), np.nan)
     return Fixations(
         image=image,

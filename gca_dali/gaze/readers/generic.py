@@ -11,7 +11,6 @@ import numpy as np
 
 from gca_dali.gaze.fixations import Fixations, build_fixations
 from gca_dali.gaze.tables import read_table
-from gca_dali.gaze.units import check_positions
 
 
 def read_generic(path: str | Path) -> Fixations:
@@ -28,12 +27,10 @@ def read_generic(path: str | Path) -> Fixations:
     """
     table = read_table(path)
     table.require("image", "x", "y", "duration")
-    x_px, y_px = table.numbers("x"), table.numbers("y")
-    check_positions(x_px, y_px, table.source)
     columns = {
         "image": table.text("image"),
-        "x_px": x_px,
-        "y_px": y_px,
+        "x_px": table.numbers("x"),
+        "y_px": table.numbers("y"),
         "duration_seconds": table.numbers("duration"),
     }
     if "valid" in table.columns:
