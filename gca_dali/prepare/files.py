@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tarfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from pathlib import Path
 from gca_dali.store.layout import Part
 
 PARTIAL = ".partial-"
-_BLOCK = tarfile.BLOCKSIZE
 
 
 class HashedFile(io.RawIOBase):
@@ -106,33 +104,3 @@ def remove_partial(folder: Path) -> None:
     """Remove what killed processes left behind."""
     for path in folder.glob(f"{PARTIAL}*"):
         path.unlink(missing_ok=True)
-
-
-def add_member(file: HashedFile, name: str, data: bytes) -> int:
-    """Append a file to a tar archive; the same name and bytes give the same archive.
-
-    Parameters
-    ----------
-    file : HashedFile
-    name : str
-        ASCII, at most 100 characters.
-    data : bytes
-
-    Returns
-    -------
-    int
-        Where its bytes begin.
-    """
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    file.write(member.tobuf(tarfile.USTAR_FORMAT))
-    start = file.tell()
-    file.write(data)
-    file.write(b"\0" * (-len(data) % _BLOCK))
-    return start
-
-
-def end_archive(file: HashedFile) -> None:
-    """Append the two blocks of zeros that end a tar archive, and fill its last record."""
-    file.write(b"\0" * 2 * _BLOCK)
-    file.write(b"\0" * (-file.tell() % tarfile.RECORDSIZE))

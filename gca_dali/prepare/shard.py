@@ -14,7 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gca_dali.prepare.files import add_member, end_archive, replace_whole
+from gca_dali.prepare.archive import add_member, end_archive
+from gca_dali.prepare.files import replace_whole
 from gca_dali.prepare.sample import Sample
 from gca_dali.store.layout import Part, name_members, name_shard
 

@@ -13,7 +13,8 @@ import numpy as np
 from gca_dali.image import UnreadableImageError
 from gca_dali.store.encoding import check_sample, decode_pixels
 from gca_dali.store.places import Places
-from gca_dali.store.shards import open_shards
+from gca_dali.store.remote import RemoteShards
+from gca_dali.store.shards import LocalShards
 
 _REMEDY = "Run gca-dali prepare with --verify."
 
@@ -31,7 +32,7 @@ class ShardFetcher:
         self.gives = "images" if self.store.is_raw else "encoded"
         # A remote sample takes long and no processor; a local one hardly longer than a thread.
         self.num_together = 1 if self.store.is_remote else 8
-        self.shards = open_shards(self.store)
+        self.shards = (RemoteShards if self.store.is_remote else LocalShards)(self.store)
         self.checked = np.zeros(len(places.row), bool)
 
     def fetch(self, index: int) -> np.ndarray:

@@ -77,6 +77,10 @@ def read_index(file: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         columns = {name: to_numpy(table.column(name)) for name in table.column_names}
         places = {name: columns.pop(PREFIX + name) for name in PLACE_COLUMNS}
         fixed = {name: columns.pop(name) for name in COLUMNS}
+        for name, values in places.items():
+            if (values.dtype.kind == "U") != (name == "fault"):
+                raise TypeError(f"{name} of type {values.dtype}")
+            places[name] = values if name == "fault" else values.astype(np.int64)
         classes = tuple(map(str, about["classes"]))
         refused = tuple(Refused(str(path), str(reason)) for path, reason in about["refused"])
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:

@@ -5,10 +5,8 @@ Enters: a folder or a URL. Leaves: columns and `Places`. Next: `gca_dali.manifes
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,8 @@ import numpy as np
 from gca_dali.saliency import MAP_SHAPE
 from gca_dali.store.cache import StoreCache
 from gca_dali.store.index_table import read_index
-from gca_dali.store.layout import ABOUT, MAX_ABOUT_BYTES, About, Part
+from gca_dali.store.layout import ABOUT, MAX_ABOUT_BYTES, About
+from gca_dali.store.parts import check_regular, read_checked, read_part
 from gca_dali.store.places import Places, Store
 
 
@@ -120,84 +119,11 @@ def load_maps(places: Places) -> np.ndarray:
     return maps
 
 
-def read_checked(location: str, part: Part) -> bytes:
-    """Read a file of a store and compare its digest.
-
-    Parameters
-    ----------
-    location : str
-        Folder or URL.
-    part : Part
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is not there.
-    ValueError
-        If it is not what was written.
-    """
-    data = read_part(location, part.name, part.num_bytes)
-    if hashlib.blake2b(data, digest_size=20).hexdigest() != part.blake2b:
-        raise ValueError(
-            f"{location}/{part.name} must be as it was written, got another checksum. Copy the "
-            "store again."
-        )
-    return data
-
-
-def read_part(location: str, name: str, max_bytes: int) -> bytes:
-    """Read a small file of a store whole.
-
-    Parameters
-    ----------
-    location : str
-        Folder or URL.
-    name : str
-    max_bytes : int
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is not there.
-    ValueError
-        If it is larger, or a link.
-    """
-    if "://" in location:
-        import fsspec
-
-        files, root = fsspec.core.url_to_fs(location)
-        try:
-            data = files.cat_file(f"{root}/{name}", start=0, end=max_bytes + 1)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f"source must be a store, got {location} without {name}. Check the address."
-            ) from None
-    else:
-        path = os.path.join(location, name)
-        _check_regular(path)
-        with open(path, "rb") as file:
-            data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise ValueError(f"{location}/{name} must have at most {max_bytes} bytes, got more.")
-    return data
-
-
 def _check_files(location: str, about: About) -> None:
     for part in (*about.shards, *([about.maps] if about.maps else [])):
         path = os.path.join(location, part.name)
-        size = _check_regular(path)
+        size = check_regular(path)
         if size != part.num_bytes:
             raise ValueError(
                 f"{path} must have {part.num_bytes} bytes, got {size}. Copy the store again."
             )
-
-
-def _check_regular(path: str) -> int:
-    """Return the size of a regular file; a link could lead anywhere."""
-    state = os.lstat(path)
-    if not stat.S_ISREG(state.st_mode):
-        raise ValueError(
-            f"{path} must be a regular file, got a link or something else. Put the file itself "
-            "there."
-        )
-    return state.st_size

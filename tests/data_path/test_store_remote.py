@@ -1,0 +1,142 @@
+"""Stores in an object store: the same samples by byte ranges, through a cache of bounded size."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import fsspec
+import numpy as np
+import pytest
+import torch
+
+from gca_dali import GCALoader, Manifest, ViewPolicy
+from gca_dali.prepare.run import StoreOptions, prepare_store
+from gca_dali.store import remote
+from gca_dali.store.cache import StoreCache
+from gca_dali.store.remote import RemoteShards, StoreUnavailableError
+
+POLICY = ViewPolicy.gca(size=32)
+
+
+@pytest.fixture(scope="module", params=["jpeg", "raw16"])
+def both(request, phantoms, tmp_path_factory) -> tuple[str, str]:
+    """The folder of a store, and its URL in memory."""
+    folder = tmp_path_factory.mktemp("store") / "store"
+    manifest = Manifest.from_csv(phantoms / "labels.csv").take(range(12))
+    prepare_store(manifest, folder, StoreOptions(48, request.param, 5), saliency="centre")
+    url = f"memory://bucket/{request.param}"
+    files = fsspec.filesystem("memory")
+    for path in folder.iterdir():
+        files.pipe_file(f"/bucket/{request.param}/{path.name}", path.read_bytes())
+    return str(folder), url
+
+
+@pytest.fixture
+def ranges(monkeypatch) -> list[tuple[str, int, int]]:
+    """Every range that is read, by file."""
+    asked = []
+    files = fsspec.filesystem("memory")
+    plain = type(files).cat_file
+
+    def cat_file(self, path, start=None, end=None, **options):
+        asked.append((path.rsplit("/", 1)[1], start, end))
+        return plain(self, path, start=start, end=end, **options)
+
+    monkeypatch.setattr(type(files), "cat_file", cat_file)
+    return asked
+
+
+def views(manifest: Manifest) -> dict[int, torch.Tensor]:
+    loader = GCALoader(manifest, POLICY, saliency="stored", batch_size=4, device="cpu")
+    return {
+        index: torch.stack([view[b] for view in batch.views])
+        for batch in loader
+        for b, index in enumerate(batch.index.tolist())
+    }
+
+
+def test_the_same_views_come_from_a_url(both, ranges, tmp_path):
+    folder, url = both
+    cache = StoreCache(tmp_path / "cache")
+    store = Manifest.open(url, cache=cache)
+    made, expected = views(store), views(Manifest.open(folder))
+    assert made.keys() == expected.keys() and len(made) == 12
+    assert all(torch.equal(made[i], expected[i]) for i in made)
+    samples = [item for item in ranges if item[0].endswith(".tar")]
+    assert len(samples) == 12  # each sample once, and no more of a shard than it
+    assert sum(end - start for _, start, end in samples) == store.places.length.sum()
+    ranges.clear()
+    again = views(Manifest.open(url, cache=cache))
+    assert all(torch.equal(made[i], again[i]) for i in made)
+    assert not [item for item in ranges if item[0].endswith(".tar")]
+
+
+def test_the_cache_never_holds_more_than_it_may(both, tmp_path):
+    folder, url = both
+    lengths = Manifest.open(folder).places.length
+    cache = StoreCache(tmp_path, max_bytes=int(lengths[:5].sum()))
+    store = Manifest.open(url, cache=cache)
+    for _ in range(2):
+        for row in range(12):
+            np.testing.assert_array_equal(store.read(row), Manifest.open(folder).read(row))
+    held = [path for path in tmp_path.iterdir() if path.name != "size"]
+    assert 0 < sum(path.stat().st_size for path in held) <= cache.max_bytes
+    assert not [path for path in held if path.name.startswith(".")]
+
+
+def test_processes_and_threads_share_a_bound(tmp_path):
+    data = os.urandom(1000)
+    cache, checksum = StoreCache(tmp_path, max_bytes=50_500), zlib.crc32(data)
+    children = []
+    for process in range(3):
+        child = os.fork()
+        if child == 0:
+            names = [f"{process}-{number}" for number in range(40)]
+            with ThreadPoolExecutor(4) as threads:
+                list(threads.map(lambda name: cache.put(name, data, checksum), names))
+            os._exit(0)
+        children.append(child)
+    assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+    held = [path for path in tmp_path.iterdir() if path.name != "size"]
+    assert len(held) == 50
+    assert all(cache.get(path.name, 1000, checksum) == data for path in held)
+
+
+def test_what_is_damaged_in_the_cache_is_read_again(both, tmp_path):
+    _, url = both
+    store = Manifest.open(url, cache=StoreCache(tmp_path))
+    image = store.read(0)
+    [kept] = [path for path in tmp_path.iterdir() if path.name != "size"]
+    kept.write_bytes(b"x" * kept.stat().st_size)
+    np.testing.assert_array_equal(store.read(0), image)
+    assert StoreCache(tmp_path / "no" / "folder").get("a", 1, 1) is None
+    (tmp_path / "file").write_text("")
+    StoreCache(tmp_path / "file").put("a", b"1", zlib.crc32(b"1"))  # cannot be written: no error
+
+
+def test_an_object_store_that_fails_stops_the_run_and_blames_no_sample(both, tmp_path, monkeypatch):
+    _, url = both
+    monkeypatch.setattr(remote, "_FIRST_WAIT_SECONDS", 0.001)
+    store = Manifest.open(url, cache=StoreCache(tmp_path))
+    plain, failures = RemoteShards(store.places.store).files.cat_file, []
+
+    def fail(path, **options):
+        failures.append(path)
+        if len(failures) % 3:
+            raise ConnectionError("no route")
+        return plain(path, **options)
+
+    monkeypatch.setattr(fsspec.filesystem("memory"), "cat_file", fail)
+    assert store.read(1).shape == (48, 48)  # at the third attempt
+    monkeypatch.setattr(fsspec.filesystem("memory"), "cat_file", lambda *_, **__: 1 / 0)
+    loader = GCALoader(store, POLICY, saliency="centre", batch_size=4, device="cpu")
+    with pytest.raises(StoreUnavailableError, match="the store must answer, got ZeroDivision"):
+        list(loader)
+    assert list(loader.quarantine) == []
+
+
+def test_an_address_without_a_store_is_named():
+    with pytest.raises(FileNotFoundError, match="source must be a store, got memory://bucket/no"):
+        Manifest.open("memory://bucket/no")
