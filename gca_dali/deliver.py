@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gca_dali.batch import ViewBatch
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ def deliver(outputs: tuple[Any, ...], labels: torch.Tensor, policy: ViewPolicy) 
 
     Parameters
     ----------
-    outputs : tuple of nvidia.dali.tensors.TensorListCPU
+    outputs : tuple of nvidia.dali.tensors.TensorListCPU or numpy.ndarray
         V views, then keys, windows, retained, grown.
     labels : torch.Tensor, int64, [N]
         The manifest's labels.
@@ -35,7 +37,8 @@ def deliver(outputs: tuple[Any, ...], labels: torch.Tensor, policy: ViewPolicy) 
     import torch
 
     *views, keys, windows, retained, grown = (
-        torch.from_dlpack(output.as_tensor()) for output in outputs
+        torch.from_dlpack(output if isinstance(output, np.ndarray) else output.as_tensor())
+        for output in outputs
     )
     dtype = getattr(torch, policy.dtype)
     index = keys[:, 0].contiguous()

@@ -7,11 +7,16 @@ pipeline there.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 LOG = logging.getLogger("gca_dali")
 CPU = "cpu"
+# How torch, DALI and CUDA say it.
+OUT_OF_MEMORY = ("out of memory", "cuda allocation failed", "failed to allocate")
 
 _said: set[str] = set()
 
@@ -69,9 +74,16 @@ def check_gpu(number: int) -> str:
     RuntimeError
         If there is no such GPU; the message names the remedy.
     """
+    import torch
+
     from gca_dali_kernels.gpu import count_devices
 
     num_devices = count_devices()
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"torch must be able to use the GPU, got {torch.__version__}, which cannot. Install a "
+            "build of torch for CUDA that the driver supports, or use device='cpu'."
+        )
     if number >= num_devices:
         raise RuntimeError(
             f"device must be one of cuda:0 to cuda:{num_devices - 1}, got cuda:{number}. "
@@ -80,9 +92,50 @@ def check_gpu(number: int) -> str:
     return f"cuda:{number}"
 
 
+@contextmanager
+def explained_memory() -> Iterator[None]:
+    """Turn the errors of DALI and torch about memory into one line.
+
+    Raises
+    ------
+    RuntimeError
+        If the GPU has no memory left; other errors pass.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        text = " ".join(str(error).split())
+        raise RuntimeError(
+            f"GPU memory must hold the batch, got {text[:120]!r}. "
+            "Lower batch_size, num_views or size, or use device='cpu'."
+        ) from error
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether DALI or torch has run out of memory; what is explained already does not count.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."))
+    True
+    """
+    text = str(error).lower()
+    explained = text.startswith("gpu memory must")
+    return not explained and any(sign in text for sign in OUT_OF_MEMORY)
+
+
 def current_gpu() -> int:
-    """Return torch's current GPU, which launchers of several processes set; 0 without one."""
+    """Return torch's current GPU; before there is one, `torchrun`'s rank on this machine, or 0."""
     torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
-        return 0
-    return torch.cuda.current_device()
+    if torch is not None and torch.cuda.is_initialized():
+        return torch.cuda.current_device()
+    # A launcher may show each process its own GPU alone.
+    return int(os.environ.get("LOCAL_RANK", "0")) % max(count_gpus(), 1)
+
+
+def count_gpus() -> int:
+    """Return how many GPUs torch sees, without taking one into use; 0 without torch."""
+    torch = sys.modules.get("torch")
+    return 0 if torch is None else torch.cuda.device_count()

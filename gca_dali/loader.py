@@ -17,11 +17,13 @@ import numpy as np
 from gca_dali.checks import check_at_least, check_choice
 from gca_dali.decode import find_fault
 from gca_dali.deliver import deliver
+from gca_dali.device import CPU, choose_device, explained_memory
 from gca_dali.order import Order
 from gca_dali.pipeline import ViewMaker, build_pipeline
 from gca_dali.policy import ViewPolicy
 from gca_dali.quarantine import Quarantine, UnreadableFileError
 from gca_dali.read import BatchSource
+from gca_dali.resident import ResidentPipeline
 from gca_dali.saliency import SaliencySource, load_saliency
 from gca_dali_kernels.cpu.parallel import num_cores
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from nvidia.dali import Pipeline
 
     from gca_dali.batch import ViewBatch
+    from gca_dali.cuda_views import CudaViews
     from gca_dali.manifest import Manifest
 
 STATE_VERSION = 1
@@ -45,7 +48,7 @@ class LoaderConfig:
         Images per batch of this rank.
     num_views : int
     device : str
-        "auto" or "cpu".
+        "auto" (a GPU where one can be used), "cpu", "cuda" (torch's current GPU) or "cuda:N".
     seed : int
         64-bit key of all random numbers.
     rank, world_size : int
@@ -56,6 +59,8 @@ class LoaderConfig:
         A new order in each epoch.
     num_threads : int
         0 means one per core.
+    resident : bool
+        Decode each image once, at the first batch, and keep all of them in the device's memory.
     on_error : str
         "quarantine" (a file that turns bad is replaced and named) or "raise".
     """
@@ -69,13 +74,13 @@ class LoaderConfig:
     drop_last: bool = True
     shuffle: bool = True
     num_threads: int = 0
+    resident: bool = False
     on_error: str = "quarantine"
 
     def __post_init__(self) -> None:
         """Refuse what `Order` does not look at."""
         check_at_least("num_views", self.num_views, 1)
         check_at_least("num_threads", self.num_threads, 0)
-        check_choice("device", self.device, ("auto", "cpu"))
         check_choice("on_error", self.on_error, ("quarantine", "raise"))
 
 
@@ -96,6 +101,8 @@ class GCALoader:
     ------
     ValueError
         If an option is out of range, or the policy needs saliency and there is none.
+    RuntimeError
+        If the device cannot be used.
 
     Examples
     --------
@@ -121,7 +128,7 @@ class GCALoader:
                 "saliency must be given for a policy that looks at it, got None. Pass a folder of "
                 "maps, a predictor or 'centre', or use ViewPolicy.random()."
             )
-        self.device = "cpu"
+        self.device = choose_device(config.device)
         self.order = Order(
             num_samples=len(manifest),
             batch_size=config.batch_size,
@@ -160,24 +167,30 @@ class GCALoader:
         self._start()
         while iteration == self._iterations:
             try:
-                outputs = self._pipeline.run()
+                outputs = self._run()
             except StopIteration:
                 self._pipeline.reset()
                 self.epoch, self.position = self.epoch + 1, 0
                 return
             except UnreadableFileError:
-                del self._pipeline
+                self.__dict__.pop("_pipeline", None)
                 raise
             except RuntimeError as error:
                 self._set_aside(error)
                 continue
             self.position += self.order.global_batch_size
-            yield deliver(outputs, self.labels, self.policy)
+            if self._cuda is None:
+                yield deliver(outputs, self.labels, self.policy)
+            else:
+                yield self._cuda(outputs)
+
+    def _run(self) -> tuple[Any, ...]:
+        with explained_memory():
+            return self._pipeline.run(self._cuda.stream() if self._cuda else None)
 
     @cached_property
-    def _pipeline(self) -> Pipeline:
-        """The DALI pipeline, built at the first batch."""
-        maker = ViewMaker(
+    def _maker(self) -> ViewMaker:
+        return ViewMaker(
             policy=self.policy,
             table=self.table,
             sizes=np.stack([self.manifest.height, self.manifest.width], axis=1),
@@ -186,13 +199,25 @@ class GCALoader:
             num_views=self.config.num_views,
             num_threads=self.num_threads,
         )
-        return build_pipeline(
-            self.source,
-            maker,
-            deep=self._deep,
-            batch_size=self.config.batch_size,
-            num_threads=self.num_threads,
-        )
+
+    @cached_property
+    def _pipeline(self) -> Pipeline | ResidentPipeline:
+        """The pipeline, built at the first batch."""
+        where = {"deep": self._deep, "device": self.device}
+        if self.config.resident:
+            return ResidentPipeline(
+                self.source, self._maker, **where, find_faults=self._find_faults
+            )
+        return build_pipeline(self.source, self._maker, batch_size=self.config.batch_size, **where)
+
+    @cached_property
+    def _cuda(self) -> CudaViews | None:
+        """The steps after decoding on a GPU; None on the CPU."""
+        if self.device == CPU:
+            return None
+        from gca_dali.cuda_views import CudaViews
+
+        return CudaViews(self._maker, self.manifest.label, self.device)
 
     @property
     def _deep(self) -> bool:
@@ -208,19 +233,23 @@ class GCALoader:
     def _drain(self) -> None:
         while True:
             try:
-                self._pipeline.run()
+                self._run()
             except StopIteration:
                 self._pipeline.reset()
                 return
             except RuntimeError:
                 # What failed is no longer wanted; a failed pipeline is not to be used again.
-                del self._pipeline
+                self.__dict__.pop("_pipeline", None)
                 return
 
     def _set_aside(self, error: RuntimeError) -> None:
         """Find what made a batch fail, set it aside, and start again at the same position."""
-        del self._pipeline
-        batch = next(self.order.batches(self.epoch, self.position))
+        self.__dict__.pop("_pipeline", None)
+        self._find_faults(next(self.order.batches(self.epoch, self.position)), error)
+        self.source.start(self.order.batches(self.epoch, self.position), self.epoch)
+
+    def _find_faults(self, batch: np.ndarray, error: RuntimeError) -> None:
+        """Set aside what cannot be decoded; raise the error if that explains nothing."""
         faults = 0
         for index, encoded in map(self.source.fetch_encoded, batch.tolist()):
             reason = find_fault(encoded, self._deep, str(self.manifest.path[index]))
@@ -229,7 +258,6 @@ class GCALoader:
                 faults += 1
         if faults == 0:
             raise error
-        self.source.start(self.order.batches(self.epoch, self.position), self.epoch)
 
     def set_epoch(self, epoch: int) -> None:
         """Make `epoch` the one that starts next; a resumed epoch keeps its position."""

@@ -3,7 +3,8 @@
     order → read → decode → saliency → windows → views → deliver
 
 Enters: a manifest, a policy and a saliency table. Leaves: a DALI pipeline whose outputs `deliver`
-hands to torch. Each step is the module of that name.
+hands to torch. Each step is the module of that name. On a GPU the pipeline ends with the images on
+the device, and `cuda_views` takes the steps after that, one launch each, on the caller's stream.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gca_dali.decode import decode_grey, value_ranges
+from gca_dali.device import CPU
 from gca_dali.policy import ViewPolicy
 from gca_dali.read import BatchSource, read_samples
 from gca_dali.saliency import SaliencyTable
 from gca_dali.views import make_views
 from gca_dali.windows import plan_views
+from gca_dali_kernels.cpu.parallel import num_cores
 
 if TYPE_CHECKING:
     from nvidia.dali import Pipeline
@@ -58,9 +61,18 @@ class ViewMaker:
         keys : list of numpy.ndarray, int64, B × [2]
             Index and epoch.
         """
-        index, epochs = np.array(keys, np.int64).T
-        key = (self.seed, int(epochs[0]))
         images = [image.reshape(image.shape[:2]) for image in images]
+        return tuple(list(output) for output in self.make(images, np.array(keys, np.int64)))
+
+    def make(self, images: list[np.ndarray], keys: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return V views, float32, [B, 1, size, size], windows in pixels, retained and grown.
+
+        Parameters
+        ----------
+        images : list of numpy.ndarray, uint8 | uint16, B × [H, W]
+        keys : numpy.ndarray, int64, [B, 2]
+        """
+        index, key = keys[:, 0], (self.seed, int(keys[0, 1]))
         shapes = self.sizes[index]
 
         maps = self.table.take(index, images)
@@ -68,31 +80,48 @@ class ViewMaker:
         ranges = value_ranges(images, self.stretched[index])
         views = make_views(images, ranges, plan, index, key, self.policy, self.num_threads)
 
-        per_view = [list(views[:, v, None]) for v in range(self.num_views)]
-        decisions = (plan.windows_px(shapes), plan.retained, plan.grown.view(np.uint8))
-        return (*per_view, *(list(values) for values in decisions))
+        per_view = (views[:, v, None] for v in range(self.num_views))
+        return (*per_view, plan.windows_px(shapes), plan.retained, plan.grown.view(np.uint8))
+
+    def find_ranges(self, images: list[np.ndarray], keys: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the values of each image that become black and white, float32, B × [2]."""
+        index = np.array(keys, np.int64)[:, 0]
+        return list(value_ranges(images, self.stretched[index]))
 
 
 def build_pipeline(
-    source: BatchSource, maker: ViewMaker, *, deep: bool, batch_size: int, num_threads: int
+    source: BatchSource, maker: ViewMaker, *, deep: bool, batch_size: int, device: str
 ) -> Pipeline:
-    """Return the built pipeline; its outputs are V views, then keys, windows, retained, grown.
+    """Return the built pipeline.
+
+    Its outputs are on the CPU V views, then keys, windows, retained, grown; on a GPU the images
+    there, then keys and, where the CPU decoded, the ranges of their values.
 
     Parameters
     ----------
     source : BatchSource
     maker : ViewMaker
     deep : bool
-        Decode to 16 bits.
-    batch_size, num_threads : int
+        Decode to 16 bits, which the CPU does.
+    batch_size : int
+    device : str
+        "cpu" or "cuda:N".
     """
     import nvidia.dali.fn as fn
     from nvidia.dali import pipeline_def
 
-    @pipeline_def(batch_size=batch_size, num_threads=num_threads, device_id=None)
+    on_gpu = device != CPU
+
+    @pipeline_def(
+        batch_size=batch_size,
+        num_threads=maker.num_threads or num_cores(),
+        device_id=int(device.removeprefix("cuda:")) if on_gpu else None,
+    )
     def define() -> tuple[Any, ...]:
-        samples, keys = read_samples(source)
-        images = samples if source.gives == "images" else decode_grey(samples, deep, device="cpu")
+        outputs = load_images(source, maker, deep, device)
+        if on_gpu:
+            return outputs
+        images, keys = outputs
         *views, windows, retained, grown = fn.python_function(
             images, keys, function=maker, num_outputs=maker.num_views + 3, batch_processing=True
         )
@@ -101,3 +130,24 @@ def build_pipeline(
     pipeline = define(prefetch_queue_depth=2)
     pipeline.build()
     return pipeline
+
+
+def load_images(source: BatchSource, maker: ViewMaker, deep: bool, device: str) -> tuple[Any, ...]:
+    """Return images (DALI, uint8 | uint16, [H, W, 1]) on the device, and keys.
+
+    A GPU decodes images of 8 bits itself. The others come from the CPU, with the ranges of their
+    values (float32, [2]) as the last output.
+    """
+    import nvidia.dali.fn as fn
+
+    samples, keys = read_samples(source)
+    if source.gives == "images":
+        images = samples
+    elif deep or device == CPU:
+        images = decode_grey(samples, deep, device="cpu")
+    else:
+        return decode_grey(samples, deep, device="mixed"), keys
+    if device == CPU:
+        return images, keys
+    ranges = fn.python_function(images, keys, function=maker.find_ranges, batch_processing=True)
+    return images.gpu(), keys, ranges

@@ -7,8 +7,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from gca_dali import device
+from gca_dali import GCALoader, Manifest, ViewPolicy, device
 from gca_dali_kernels import gpu
 
 
@@ -46,6 +47,7 @@ def straw(monkeypatch):
         compiler=SimpleNamespace(CompileException=StrawCompileError),
     )
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(device, "_said", set())
     return runtime
 
@@ -62,11 +64,17 @@ def test_gpu_is_chosen_where_there_is_one(straw, monkeypatch):
     assert device.choose_device("cuda") == "cuda:0"
     assert device.choose_device("cuda:1") == "cuda:1"
     assert device.choose_device("cpu") == "cpu"
-    torch = SimpleNamespace(
-        cuda=SimpleNamespace(is_initialized=lambda: True, current_device=lambda: 1)
-    )
-    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     assert device.choose_device("cuda") == "cuda:1"
+
+
+def test_ranks_of_one_machine_take_a_gpu_each(straw, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for rank, chosen in (("0", "cuda:0"), ("1", "cuda:1"), ("2", "cuda:0")):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert device.choose_device("auto") == device.choose_device("cuda") == chosen
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cuda:0x", "", "CPU"])
@@ -113,6 +121,14 @@ def test_no_cupy(monkeypatch):
         device.choose_device("cuda")
 
 
+def test_torch_without_cuda(straw, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        RuntimeError, match=r"torch must be able to use the GPU, .* Install a build"
+    ):
+        device.choose_device("cuda")
+
+
 def test_auto_falls_back_and_says_so_once(straw, caplog):
     straw.driverGetVersion = lambda: 0
     with caplog.at_level(logging.WARNING, logger="gca_dali"):
@@ -140,3 +156,39 @@ def test_failures_of_work_take_one_line(straw, error, message):
 def test_other_errors_pass(straw):
     with pytest.raises(KeyError), gpu.explained_errors():
         raise KeyError("x")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has 1 GiB.",
+        "Error in thread 0: CUDA allocation failed\nCurrent pipeline object is no longer valid.",
+    ],
+)
+def test_memory_that_runs_out_takes_one_line(said):
+    message = r"^GPU memory must .* Lower batch_size"
+    with pytest.raises(RuntimeError, match=message) as caught, device.explained_memory():
+        raise RuntimeError(said)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RuntimeError) as again, device.explained_memory():
+        raise caught.value
+    assert again.value is caught.value
+    with pytest.raises(RuntimeError, match=r"^a file$"), device.explained_memory():
+        raise RuntimeError("a file")
+
+
+def test_the_loader_refuses_a_device_and_falls_back(straw, phantoms, caplog):
+    manifest = Manifest.from_csv(phantoms / "labels.csv")
+    policy = ViewPolicy.random(size=32)
+    with pytest.raises(ValueError, match="device must be 'auto', 'cpu', 'cuda' or 'cuda:N'"):
+        GCALoader(manifest, policy, device="tpu")
+    with pytest.raises(RuntimeError, match=r"got cuda:7\. CUDA_VISIBLE_DEVICES"):
+        GCALoader(manifest, policy, device="cuda:7")
+    straw.driverGetVersion = lambda: 0
+    with pytest.raises(RuntimeError, match="an NVIDIA driver must be installed"):
+        GCALoader(manifest, policy, device="cuda")
+    with caplog.at_level(logging.WARNING, logger="gca_dali"):
+        loaders = [GCALoader(manifest, policy, batch_size=2) for _ in range(2)]
+    assert [loader.device for loader in loaders] == ["cpu", "cpu"]
+    assert next(iter(loaders[0])).views[0].device.type == "cpu"
+    assert len(caplog.records) == 1
