@@ -1,6 +1,7 @@
 # make demo and make test need only Python, make and (for the kernel emulation tests) a C++ compiler.
 # PYTHON  the interpreter that makes .venv
 # EXTRAS  what is installed into it: cuda13,train,dicom,dev for CUDA 13
+# GPU_FLAGS  options of make gpu, such as --images FOLDER
 # PY      an interpreter that has everything already; nothing is installed then
 
 PYTHON ?= python3
@@ -31,8 +32,7 @@ bench: $(INSTALLED)
 	$(PY) -m gca_dali.cli.main bench
 
 gpu: $(INSTALLED)
-	REQUIRE_GPU=1 $(PY) -m pytest
-	$(PY) benchmarks/gpu.py
+	$(PY) benchmarks/gpu.py $(GPU_FLAGS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist demo gca_dali.egg-info

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# The suite is the CPU's; tests marked gpu run under REQUIRE_GPU=1, as `make gpu` does.
+if os.environ.get("REQUIRE_GPU") != "1":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
