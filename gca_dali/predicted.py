@@ -7,6 +7,7 @@ a `SaliencyTable` that fills itself. Next: `windows`.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,8 +142,14 @@ class PredictedTable(SaliencyTable):
 
 
 def table_path(predictor: MapMaker, manifest: Manifest) -> Path:
-    """Return the file of a table: named after the fingerprints of predictor and manifest."""
-    name = f"{manifest.fingerprint}-{predictor.fingerprint[:32]}-v{TABLE_VERSION}.npy"
+    """Return the file of a table: named after the fingerprints of predictor and manifest.
+
+    The images of a store are smaller than those that it was made from, with the same fingerprint;
+    its checksums tell it from them and from other stores.
+    """
+    places = manifest.places
+    store = "" if places is None else f"-store{zlib.crc32(places.checksum.tobytes()):08x}"
+    name = f"{manifest.fingerprint}{store}-{predictor.fingerprint[:32]}-v{TABLE_VERSION}.npy"
     return cache_folder() / name
 
 

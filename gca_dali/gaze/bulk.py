@@ -23,7 +23,7 @@ from gca_dali.gaze.matching import MatchedFixations, match_images
 from gca_dali.gaze.prepare import CHUNK, prepare_image
 from gca_dali.gaze.simulate import read_boxes, read_knee
 from gca_dali.gaze.tracker import simulate_fixations
-from gca_dali.image import UnreadableImageError, read_image
+from gca_dali.image import UnreadableImageError
 from gca_dali.index import Refused
 from gca_dali.progress import track
 from gca_dali.rows import Rows
@@ -46,9 +46,8 @@ def simulate_knees(rows: Rows, seed: int = 0) -> Fixations:
     """
 
     def images() -> Iterator[tuple[str, tuple[int, int], Reader]]:
-        pairs = zip(rows.path.tolist(), rows.files, strict=True)
-        for path, file in track(pairs, len(rows), "reading knees"):
-            anatomy = find_knee(read_image(file))
+        for row, path in enumerate(track(rows.path.tolist(), len(rows), "reading knees")):
+            anatomy = find_knee(rows.read(row))
             yield path, anatomy.size, lambda rng, anatomy=anatomy: read_knee(anatomy, rng)
 
     return simulate_fixations(images(), seed)
@@ -160,10 +159,9 @@ def predict_maps(
 
     def images() -> Iterator[tuple[str, np.ndarray]]:
         side = predictor.network.config.input_px
-        pairs = zip(rows.path.tolist(), rows.files, strict=True)
-        for path, file in track(pairs, len(rows), "predicting"):
+        for row, path in enumerate(track(rows.path.tolist(), len(rows), "predicting")):
             try:
-                yield path, prepare_image(read_image(file), side)
+                yield path, prepare_image(rows.read(row), side)
             except (UnreadableImageError, OSError) as error:
                 refused.append(Refused(path, str(error)))
 

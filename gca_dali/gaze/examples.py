@@ -12,7 +12,6 @@ import numpy as np
 
 from gca_dali.gaze.map_folder import MapFolder
 from gca_dali.gaze.prepare import prepare_image, resize_map
-from gca_dali.image import read_image
 from gca_dali.progress import track
 from gca_dali.rows import Rows
 
@@ -70,13 +69,13 @@ def load_examples(rows: Rows, maps: MapFolder, input_px: int, map_px: int) -> Ex
             f"maps in {maps.folder} must belong to images of the manifest, got none of its "
             f"{len(rows)} paths. Check the manifest's root."
         )
-    files, kept, images, recorded = rows.files, [], [], []
+    kept, images, recorded = [], [], []
     for i in track(having, len(having), "reading images"):
         saliency = resize_map(maps.load(str(rows.path[i])), (map_px, map_px))
         total = saliency.sum()
         if total > 0:
             kept.append(i)
-            images.append(prepare_image(read_image(files[i]), input_px).astype(np.float16))
+            images.append(prepare_image(rows.read(i), input_px).astype(np.float16))
             recorded.append((saliency / total).astype(np.float32))
     if not kept:
         raise ValueError(f"maps in {maps.folder} must hold mass, got zeros only. Write them again.")

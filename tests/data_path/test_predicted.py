@@ -20,6 +20,7 @@ from gca_dali.gaze.facts import PredictorFacts
 from gca_dali.gaze.fill import fill_table, open_filled
 from gca_dali.gaze.network import GazeNetwork, NetworkConfig
 from gca_dali.predicted import PredictedTable, table_path
+from gca_dali.prepare.run import StoreOptions, prepare_store
 from gca_dali.preview import PreviewMaker
 from gca_dali.saliency import find_predictor, load_saliency
 
@@ -150,6 +151,18 @@ def test_other_predictors_and_other_rows_have_tables_of_their_own(manifest):
     assert len(PredictedTable.open(predictor, some).missing(np.arange(6))) == 0
     assert len(PredictedTable.open(other, some).missing(np.arange(6))) == 6
     assert len(PredictedTable.open(predictor, manifest).missing(np.arange(28))) == 28
+
+
+def test_a_store_has_a_table_of_its_own_and_so_has_each_other_store(manifest, tmp_path):
+    some, predictor = manifest.take(np.arange(6)), make_predictor()
+    for size in (32, 48):
+        prepare_store(some, tmp_path / f"store{size}", StoreOptions(size))
+    stores = [Manifest.open(tmp_path / f"store{size}") for size in (32, 48)]
+    assert len({table_path(predictor, one) for one in (some, *stores)}) == 3
+    images = [stores[0].read(row) for row in range(6)]
+    filled = fill_table(predictor, stores[0])
+    np.testing.assert_array_equal(filled.table.maps, predictor.make_maps(images))
+    assert fill_table(predictor, stores[0]).num_predicted == 0
 
 
 def test_an_image_that_has_changed_in_place_is_predicted_again(copied):
