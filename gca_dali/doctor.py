@@ -147,11 +147,14 @@ def list_problems(gpu: dict[str, Any], decoders: dict[str, dict[str, str]]) -> l
         problems.append(f"a driver is there, but no GPU can be used: {gpu['cupy']}")
     if gpu["devices"] and gpu["cupy"] != "ok":
         problems.append(f"CuPy cannot run a kernel: {gpu['cupy']}")
+    elif gpu["devices"] and not gpu["loader"].startswith("cuda:"):
+        problems.append(f"the loader cannot use the GPU: {gpu['loader']}")
     return problems
 
 
 def _read_gpu(lines: list[dict], fault: str) -> dict[str, Any]:
     report = {"driver": "", "devices": [], "cupy": fault or "unknown", "nvrtc": "unknown"}
+    report["loader"] = "unknown"
     return report | (lines[-1] if lines else {})
 
 

@@ -1,7 +1,8 @@
 """Look for a GPU, its driver, CuPy and NVRTC; run by :mod:`gca_dali.doctor`.
 
 ``python -m gca_dali.doctor_gpu`` prints one JSON object: ``driver`` (text, empty without one),
-``devices`` (name, compute capability, memory), ``cupy`` and ``nvrtc`` ("ok" or what is wrong).
+``devices`` (name, compute capability, memory), ``cupy`` and ``nvrtc`` ("ok" or what is wrong), and
+``loader``: the device that a loader takes, or why it takes no GPU and what to do about it.
 """
 
 from __future__ import annotations
@@ -92,6 +93,22 @@ def compile_kernel() -> str:
     return f"ok, {major}.{minor}"
 
 
+def find_loader_device() -> str:
+    """Ask `choose_device` for a GPU.
+
+    Returns
+    -------
+    str
+        "cuda:N", or why there is none and the remedy.
+    """
+    from gca_dali.device import choose_device
+
+    try:
+        return choose_device("cuda")
+    except RuntimeError as error:
+        return str(error)
+
+
 def _explain(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
@@ -111,7 +128,12 @@ def main() -> None:
         nvrtc = compile_kernel()
     except Exception as error:  # a library that is there but does not load
         nvrtc = _explain(error)
-    print(json.dumps({"driver": driver, "devices": devices, "cupy": cupy, "nvrtc": nvrtc}))
+    try:
+        loader = find_loader_device()
+    except Exception as error:
+        loader = _explain(error)
+    found = {"driver": driver, "devices": devices, "cupy": cupy, "nvrtc": nvrtc, "loader": loader}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

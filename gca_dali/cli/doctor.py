@@ -37,6 +37,7 @@ def _show(found: dict[str, Any]) -> RenderableType:
         machine.add_row("GPU", Text(told))
     machine.add_row("CuPy", Text(gpu["cupy"]))
     machine.add_row("NVRTC", Text(gpu["nvrtc"]))
+    machine.add_row("device='cuda'", Text(gpu["loader"]))
 
     installed = [f"{name} {text}" for name, text in found["versions"].items() if text]
     missing = [name for name, text in found["versions"].items() if not text]

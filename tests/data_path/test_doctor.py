@@ -29,7 +29,9 @@ def test_this_machine_decodes_everything():
     }
     assert found["cores"] >= 1
     assert found["versions"]["numpy"] == np.__version__
-    assert set(found["gpu"]) == {"driver", "devices", "cupy", "nvrtc"}
+    assert set(found["gpu"]) == {"driver", "devices", "cupy", "nvrtc", "loader"}
+    if not found["gpu"]["devices"]:
+        assert "use device='cpu'" in found["gpu"]["loader"]
     assert set(found["decoders"]) >= {"dali-cpu", "dicom"}
     assert set(found["decoders"]["dali-cpu"].values()) == {"ok"}
     assert set(found["decoders"]["dicom"].values()) == {"ok"}
@@ -38,6 +40,7 @@ def test_this_machine_decodes_everything():
 
 def test_report_shows_what_is_wrong(monkeypatch):
     gpu = {"driver": "", "devices": [], "cupy": "no NVIDIA driver", "nvrtc": "ok, 12.8"}
+    gpu["loader"] = "an NVIDIA driver must be installed"
     decoders = {"dali-cpu": {"jpeg": "ok", "png 16": "wrong pixels"}}
     found = {
         "python": "3.10",
@@ -50,7 +53,12 @@ def test_report_shows_what_is_wrong(monkeypatch):
     }
     monkeypatch.setattr(doctor, "examine", lambda: found)
     shown = CliRunner().invoke(app, []).stdout
-    for words in ("1 of 2 work", "problem: dali-cpu: png 16 (needed): wrong pixels", "pydicom"):
+    for words in (
+        "driver must be installed",
+        "1 of 2 work",
+        "problem: dali-cpu: png 16 (needed): wrong pixels",
+        "pydicom",
+    ):
         assert words in " ".join(shown.split())
 
 
@@ -70,6 +78,10 @@ def test_problems_are_named_with_their_weight():
     ]
     mute = {"driver": "550.1", "devices": [{"name": "x"}], "cupy": "no compiler"}
     assert doctor.list_problems(mute, {}) == ["CuPy cannot run a kernel: no compiler"]
+    torchless = mute | {"cupy": "ok", "loader": "torch must be able to use the GPU"}
+    expected = ["the loader cannot use the GPU: torch must be able to use the GPU"]
+    assert doctor.list_problems(torchless, {}) == expected
+    assert doctor.list_problems(torchless | {"loader": "cuda:0"}, {}) == []
 
 
 @pytest.mark.parametrize(
