@@ -49,7 +49,12 @@ class Quarantine:
                 "on_error='quarantine' to go on without it."
             )
         LOG.warning("set aside %s: %s", self.paths[index], reason)
+        self.check_left()
+
+    def check_left(self) -> None:
+        """Raise UnreadableFileError if no sample is left to stand in for the others."""
         if len(self.reasons) == len(self.paths):
+            index, reason = next(reversed(self.reasons.items()))
             raise UnreadableFileError(
                 f"none of the {len(self.paths)} images can be read; the last was "
                 f"{self.paths[index]}: {reason}. Index the data again."

@@ -100,6 +100,8 @@ class BatchSource:
                     return candidate, self.fetcher.fetch(candidate)
                 except (OSError, ValueError) as error:
                     self._set_aside(candidate, error)
+            # Another thread may have set the last one aside.
+            self.quarantine.check_left()
             candidate = replacement(index, attempt, self.num_samples, self.seed)
             attempt += 1
 
