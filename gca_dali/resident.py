@@ -88,14 +88,18 @@ class ResidentPipeline:
 
         self.source.start(iter(list(batches)), 0)
         pipeline = define(prefetch_queue_depth=2)
+        # DALI takes its memory back in the order of the stream that copies from it.
+        stream = None if self.device == CPU else torch.cuda.current_stream(self.device)
         while batches:
-            images, keys, *ranges = pipeline.run()
+            images, keys, *ranges = pipeline.run(stream)
             for place, index in enumerate(keys.as_array()[:, 0].tolist()):
                 if self.images[index] is None:
                     self.images[index] = torch.from_dlpack(images[place]).squeeze(-1).clone()
                     if ranges:
                         self.ranges[index] = np.asarray(ranges[0][place])
             batches.pop(0)
+        if stream is not None:
+            stream.synchronize()  # others may read the copies
 
     def _refuse_too_many(self, error: RuntimeError) -> None:
         """Raise a RuntimeError that names the remedy if the images do not fit."""

@@ -7,10 +7,7 @@ architecture, compared by `cuda/test_cubins.py` with what `cuda/resources.json` 
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 from gca_dali_kernels.launch import compile_options, read_source
@@ -44,7 +41,8 @@ def compile_cubin(kernel: str, source: str, architecture: str) -> Resources:
         If it does not compile, with the compiler's log.
     """
     nvrtc: Any = importlib.import_module("cuda.bindings.nvrtc")
-    options = [*compile_options(source), *map("-I{}".format, find_headers())]
+    # The second is CuPy's own.
+    options = [*compile_options(source), "--device-as-default-execution-space"]
     options += [f"--gpu-architecture={architecture}", "--ptxas-options=-v"]
     name = f"{kernel}.cu".encode()
     _, program = nvrtc.nvrtcCreateProgram(read_source(kernel).encode(), name, 0, [], [])
@@ -72,14 +70,3 @@ def nvrtc_version() -> str:
     nvrtc: Any = importlib.import_module("cuda.bindings.nvrtc")
     _, major, minor = nvrtc.nvrtcVersion()
     return f"{major}.{minor}"
-
-
-def find_headers() -> list[Path]:
-    """Return the folders that hold cuda_fp16.h and what it includes."""
-    folders = []
-    package = importlib.util.find_spec("nvidia")
-    for home in (package.submodule_search_locations if package else None) or ():
-        folders += sorted(Path(home).glob("*/include"))
-    folders.append(Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include")
-    with_half = [folder for folder in folders if (folder / "cuda_fp16.h").exists()]
-    return with_half[:1]

@@ -7,6 +7,8 @@ queued on a stream; nothing here waits for it. Compiled kernels are kept by CuPy
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -105,10 +107,25 @@ def compile_options(source: str) -> tuple[str, ...]:
     options = (
         "--std=c++17",
         f"-I{FOLDER}",
+        *(f"-I{folder}" for folder in find_headers()),
         # CuPy's cache looks at the .cu file and the options, not at what the file includes.
         f"-DHEADERS=0x{digest.hexdigest()[:8]}",
     )
     return (*options, f"-DSOURCE={source}") if source else options
+
+
+@lru_cache(maxsize=1)
+def find_headers() -> tuple[Path, ...]:
+    """Return the folder of cuda_fp16.h, which neither NVRTC nor CuPy brings along.
+
+    It is looked for in NVIDIA's Python packages, which torch installs, then in the CUDA toolkit;
+    empty where it is in neither.
+    """
+    package = importlib.util.find_spec("nvidia")
+    homes = (package.submodule_search_locations if package else None) or ()
+    folders = [folder for home in homes for folder in sorted(Path(home).glob("*/include"))]
+    folders.append(Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include")
+    return tuple(folder for folder in folders if (folder / "cuda_fp16.h").exists())[:1]
 
 
 def stream_at(pointer: int | None) -> Any:
