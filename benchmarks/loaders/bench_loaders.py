@@ -1,8 +1,8 @@
 """Throughput and memory of the loader, into `benchmarks/results/loaders_cpu.json`.
 
 `python benchmarks/loaders/bench_loaders.py MANIFEST` measures what `gca-dali bench` does for
-V = 2, 4 and 8 views, the share of time that sampling windows takes, and the peak memory over many
-batches of a process of its own.
+V = 2, 4 and 8 views, the processor time of each step, and the peak memory over many batches; the
+latter two in processes of their own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -53,34 +54,57 @@ def measure_rates(manifest_path: str, num_views: int, rounds: int, seconds: floa
     }
 
 
-def sampling_share(manifest_path: str) -> dict[str, float]:
-    """Return the seconds per image of `plan_views` and of the whole loader, on one thread."""
+def profile(manifest_path: str, rounds: int) -> dict[str, float]:
+    """Return milliseconds of processor time per image of each step of the loader, on one thread.
+
+    `decode_only` is DALI's pipeline without ours, measured in turn with the loader; `rest` is what
+    the loader takes beyond decoding and the named steps: handing over, reading, delivery.
+    """
+    from gca_dali import pipeline
     from gca_dali.bench import Workload, take
     from gca_dali.manifest import Manifest
-    from gca_dali.policy import ViewPolicy
-    from gca_dali.rivals import gca
-    from gca_dali.saliency import load_saliency
-    from gca_dali.windows import plan_views
+    from gca_dali.rivals import decode_only, gca
+    from gca_dali.saliency import SaliencyTable
 
     manifest = Manifest.open(manifest_path)
-    manifest = manifest.take(np.flatnonzero(manifest.format == "jpeg"))
-    maps = load_saliency("centre", manifest).take(np.arange(len(manifest)))
-    shapes = np.stack([manifest.height, manifest.width], axis=1)
-    index = np.arange(len(manifest))
-    policy = ViewPolicy.gca()
-    plan_views(maps, index, shapes, (0, 0), policy, 2)
-    times = []
-    for epoch in range(50):
-        start = time.thread_time()
-        plan_views(maps, index, shapes, (0, epoch), policy, 2)
-        times.append((time.thread_time() - start) / len(manifest))
-    loader = gca(Workload(manifest))
-    take(loader, 5, 0.0)
-    start, images = time.process_time(), 0
-    for _ in range(20):
-        images += next(loader)
-    whole = (time.process_time() - start) / images
-    return {"plan_seconds": median(times), "loader_seconds": whole, "share": median(times) / whole}
+    work = Workload(manifest.take(np.flatnonzero(manifest.format == "jpeg")), num_threads=1)
+    spent: dict[str, float] = {}
+
+    def timed(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            start = time.thread_time()
+            result = step(*args)
+            spent[name] = spent.get(name, 0.0) + time.thread_time() - start
+            return result
+
+        return call
+
+    places = {
+        "take_maps": (SaliencyTable, "take"),
+        "plan_views": (pipeline, "plan_views"),
+        "value_ranges": (pipeline, "value_ranges"),
+        "make_views": (pipeline, "make_views"),
+    }
+    for name, (owner, attribute) in places.items():
+        setattr(owner, attribute, timed(name, getattr(owner, attribute)))
+    loaders = {"decode_only": decode_only(work), "loader": gca(work)}
+    samples: dict[str, list[float]] = {}
+    for loader in loaders.values():
+        take(loader, 5, 0.0)
+    for _ in range(rounds):
+        for name, loader in loaders.items():
+            take(loader, 3, 0.0)
+            spent.clear()
+            start, images = time.process_time(), 0
+            for _ in range(12):
+                images += next(loader)
+            spent[name] = time.process_time() - start
+            for step, seconds in spent.items():
+                samples.setdefault(step, []).append(1e3 * seconds / images)
+    # Other work on the machine only adds: the least is what the step itself takes.
+    steps = {name: min(values) for name, values in samples.items()}
+    steps["rest"] = steps["loader"] - steps["decode_only"] - sum(steps[name] for name in places)
+    return steps
 
 
 def use_memory(manifest_path: str, num_batches: int) -> Memory:
@@ -107,6 +131,14 @@ def use_memory(manifest_path: str, num_batches: int) -> Memory:
     return Memory(num_batches, early, resident_mib(), peak)
 
 
+def run_alone(args: argparse.Namespace, flag: str) -> dict[str, Any]:
+    """Return what this script prints with the flag, in a process of its own."""
+    command = [sys.executable, __file__, args.manifest, flag]
+    command += ["--rounds", str(args.rounds), "--batches", str(args.batches)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(printed.splitlines()[-1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("manifest")
@@ -114,9 +146,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--batches", type=int, default=1000, help="for the memory measurement")
     parser.add_argument("--memory-only", action="store_true", help="print it and write no file")
+    parser.add_argument("--profile-only", action="store_true", help="print it and write no file")
     args = parser.parse_args()
     if args.memory_only:
         print(json.dumps(asdict(use_memory(args.manifest, args.batches))))
+        return
+    if args.profile_only:
+        print(json.dumps(profile(args.manifest, args.rounds)))
         return
     result: dict[str, Any] = {
         "machine": f"{platform.machine()}, Python {platform.python_version()}"
@@ -125,11 +161,8 @@ def main() -> None:
         result[f"views_{num_views}"] = measure_rates(
             args.manifest, num_views, args.rounds, args.seconds
         )
-    result["sample_windows"] = sampling_share(args.manifest)
-    command = [sys.executable, __file__, args.manifest, "--memory-only"]
-    command += ["--batches", str(args.batches)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    result["memory"] = json.loads(printed.splitlines()[-1])
+    result["profile_ms"] = run_alone(args, "--profile-only")
+    result["memory"] = run_alone(args, "--memory-only")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "loaders_cpu.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
