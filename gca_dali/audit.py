@@ -16,7 +16,7 @@ import numpy as np
 
 from gca_dali.overlap import PlacedWindows
 from gca_dali.progress import track
-from gca_dali.saliency import SaliencySource, find_predictor, load_saliency
+from gca_dali.saliency import SaliencySource, SaliencyTable, find_predictor, load_saliency
 from gca_dali.windows import plan_views
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def audit_policies(
     boxes : list of ImageBoxes
         One entry per row. Images without a lesion are left out.
     saliency : SaliencySource
-        As for `GCALoader`, for all rows; an array has one map per row.
+        As for `GCALoader`, for all rows; an array or a table has one map per row.
     policies : mapping of str to ViewPolicy
         By the name that they are reported under.
     seed : int
@@ -153,6 +153,8 @@ def _split(
     """Cut the rows into blocks whose windows are drawn at once."""
     if isinstance(saliency, np.ndarray):
         saliency = saliency[rows]
+    elif isinstance(saliency, SaliencyTable):
+        saliency = saliency.take(rows)
     chosen = manifest.take(rows)
     predictor = find_predictor(saliency)
     if predictor is not None:

@@ -27,7 +27,7 @@ def demo(
         typer.Option(metavar="DIR", help="Keep the phantoms, and write preview.png there."),
     ] = None,
 ) -> Report:
-    """Make phantoms and views of them, train a few steps, draw preview.png."""
+    """Make phantoms, fit a gaze predictor, train a few steps on views, draw preview.png."""
     from gca_dali.demo import run_demo
 
     with _phantom_folder(out) as phantoms:
@@ -38,6 +38,7 @@ def demo(
         "phantoms": None if out is None else out / "phantoms",
         "images": done.num_images,
         "saliency": done.saliency,
+        "predictor": {"seconds": done.fit_seconds, "cc": done.predicted_cc},
         "device": done.device,
         "images_per_second": done.images_per_second,
         "kept_mass": done.kept_mass,
@@ -67,6 +68,11 @@ def _show(done: DemoResult) -> RenderableType:
     facts = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     facts.add_row("images", f"{done.num_images} phantoms of knees and chests")
     facts.add_row("saliency", Text(done.saliency))
+    facts.add_row(
+        "predictor",
+        f"fitted in {done.fit_seconds:.0f} s; its maps correlate with the simulated reader's at "
+        f"{done.predicted_cc:.2f}",
+    )
     facts.add_row(
         "loader", f"{done.images_per_second:,.0f} images/s on {done.device}, two views each"
     )

@@ -17,6 +17,8 @@ from gca_dali.cli.main import app
 def shortened(monkeypatch):
     for name, value in (("NUM_IMAGES", 8), ("BATCH_SIZE", 4), ("VIEW_PX", 32), ("NUM_STEPS", 3)):
         monkeypatch.setattr(demo_module, name, value)
+    for name, value in (("NUM_RECORDINGS", 16), ("NUM_FIT_EPOCHS", 2), ("FIT_INPUT_PX", 64)):
+        monkeypatch.setattr(demo_module, name, value)
     monkeypatch.setattr(audit_module, "NUM_WINDOWS", 1_000)
 
 
@@ -32,7 +34,8 @@ def test_json_tells_of_every_link_of_the_chain(tmp_path):
     assert found["preview"] == str(out / "preview.png")
     assert Image.open(out / "preview.png").width > 1000
     assert len(list((out / "phantoms" / "images").iterdir())) == found["images"] == 8
-    assert found["saliency"].startswith("simulated gaze")
+    assert found["saliency"].startswith("simulated gaze: predicted, learned from 16 recordings")
+    assert found["predictor"]["seconds"] > 0 and 0 < found["predictor"]["cc"] < 1
     assert found["images_per_second"] > 0
     assert 0.9 <= found["kept_mass"] <= 1.0
     assert found["lesions_kept"]["gca"] > found["lesions_kept"]["random"]
