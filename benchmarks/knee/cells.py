@@ -129,7 +129,12 @@ def _pretrain(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
     """Pre-train, or go on from the checkpoint; return policy, crops and the last numbers."""
     arm, config = study.build_arm(cell.arm), study.config
     loader = GCALoader(
-        study.rows, arm.policy, arm.maps, batch_size=config.batch_size, seed=cell.seed
+        study.rows,
+        arm.policy,
+        arm.maps,
+        batch_size=config.batch_size,
+        seed=cell.seed,
+        resident=True,  # a few hundred megabytes
     )
     settings = PretrainConfig(
         cell.method,
