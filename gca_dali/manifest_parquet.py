@@ -108,7 +108,8 @@ def read_parquet(path: Path, root: str | Path | None, allow_outside: bool) -> di
         stored_root = path.parent / about["root"]
         voi = str(about["voi"])
         fixed = {name: columns.pop(name) for name in COLUMNS}
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    # pyarrow calls damage an OSError.
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"source must be a manifest saved by gca_dali, got {path} ({type(error).__name__}). "
             "Make one with gca-dali index."

@@ -17,6 +17,7 @@ from gca_dali.prepare.files import remove_partial, replace_whole
 from gca_dali.prepare.sample import write_map
 from gca_dali.prepare.shard import read_list
 from gca_dali.saliency import MAP_SHAPE
+from gca_dali.store.encoding import array_header
 from gca_dali.store.index_table import PLACE_COLUMNS, write_index
 from gca_dali.store.layout import ABOUT, INDEX, MAPS, About, Part, Settings, name_shard
 
@@ -85,14 +86,7 @@ def _write_maps(folder: Path, settings: Settings, listed: list[dict]) -> Part:
     blank = np.zeros(MAP_SHAPE, np.uint8)
     single = len(write_map(blank))
     with replace_whole(folder / MAPS) as file:
-        header = io.BytesIO()
-        facts = {
-            "descr": "|u1",
-            "fortran_order": False,
-            "shape": (settings.num_samples, *MAP_SHAPE),
-        }
-        np.lib.format.write_array_header_1_0(header, facts)
-        file.write(header.getvalue())
+        file.write(array_header(np.dtype(np.uint8), (settings.num_samples, *MAP_SHAPE)))
         for number in range(settings.num_shards):
             with open(folder / name_shard(number), "rb") as shard:
                 for row in settings.rows_of(number):

@@ -116,8 +116,13 @@ def check_sample(data: bytes, encoding: str, height: int, width: int) -> None:
 @lru_cache(maxsize=4096)
 def raw_header(encoding: str, height: int, width: int) -> bytes:
     """Give the head of an `.npy` file, version 1.0, of one image."""
+    return array_header(_RAW_TYPES[encoding], (height, width))
+
+
+def array_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
+    """Give the head of an `.npy` file, version 1.0; a file is compared with it, not parsed."""
     file = io.BytesIO()
-    kind = np.lib.format.dtype_to_descr(_RAW_TYPES[encoding])
-    facts = {"descr": kind, "fortran_order": False, "shape": (height, width)}
+    kind = np.lib.format.dtype_to_descr(dtype)
+    facts = {"descr": kind, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, facts)
     return file.getvalue()

@@ -83,7 +83,8 @@ def read_index(file: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             places[name] = values if name == "fault" else values.astype(np.int64)
         classes = tuple(map(str, about["classes"]))
         refused = tuple(Refused(str(path), str(reason)) for path, reason in about["refused"])
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    # pyarrow calls damage an OSError.
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no index of a store ({type(error).__name__})") from None
     if not all(map(is_plain_text, fixed["path"].tolist())):
         raise ValueError("a path that is not plain text")

@@ -14,6 +14,7 @@ import numpy as np
 
 from gca_dali.saliency import MAP_SHAPE
 from gca_dali.store.cache import StoreCache
+from gca_dali.store.encoding import array_header
 from gca_dali.store.index_table import read_index
 from gca_dali.store.layout import ABOUT, MAX_ABOUT_BYTES, About
 from gca_dali.store.parts import check_regular, read_checked, read_part
@@ -106,17 +107,18 @@ def load_maps(places: Places) -> np.ndarray:
         )
     about = About.from_json(read_part(location, ABOUT, MAX_ABOUT_BYTES), f"{location}/{ABOUT}")
     assert about.maps is not None
+    shape = (about.settings.num_samples, *MAP_SHAPE)
+    head = array_header(np.dtype(np.uint8), shape)
     if places.store.is_remote:
-        maps = np.load(io.BytesIO(read_checked(location, about.maps)), allow_pickle=False)
+        data = np.frombuffer(read_checked(location, about.maps), np.uint8)
     else:
-        file = os.path.join(location, about.maps.name)
-        maps = np.load(file, mmap_mode="r", allow_pickle=False)
-    if maps.dtype != np.uint8 or maps.shape != (about.settings.num_samples, *MAP_SHAPE):
+        data = np.memmap(os.path.join(location, about.maps.name), np.uint8, "r")
+    if data.size != len(head) + np.prod(shape) or data[: len(head)].tobytes() != head:
         raise ValueError(
-            f"{location}/{about.maps.name} must hold uint8 maps of all rows, got {maps.dtype} "
-            f"{list(maps.shape)}. Prepare the store again."
+            f"{location}/{about.maps.name} must hold uint8 maps of all rows, got another array. "
+            "Prepare the store again."
         )
-    return maps
+    return data[len(head) :].reshape(shape)
 
 
 def _check_files(location: str, about: About) -> None:

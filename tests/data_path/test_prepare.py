@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,6 +147,7 @@ def test_other_settings_or_another_folder_are_refused(manifest, stores, phantoms
         prepare_store(manifest, phantoms)
     with pytest.raises(ValueError, match="manifest must be of files, got the store"):
         prepare_store(Manifest.open(copied), tmp_path / "again")
+    wrong: dict[str, Any]
     for wrong in ({"shorter_side": 0}, {"encoding": "gif"}, {"samples_per_shard": 0}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
             StoreOptions(**wrong)

@@ -182,6 +182,7 @@ def test_a_sample_of_another_size_is_refused_before_it_is_decoded(store):
 
 def test_a_flipped_bit_is_set_aside_by_name(store):
     manifest = Manifest.open(store)
+    assert manifest.places is not None
     place = int(manifest.places.offset[4]) + int(manifest.places.length[4]) // 2
     with open(store / "shard-000001.tar", "r+b") as file:
         file.seek(place)
@@ -252,5 +253,5 @@ def test_stored_maps_are_asked_for_where_they_are(store, phantoms):
         GCALoader(files, saliency="stored", batch_size=2)
     rows = Manifest.open(store)
     np.save(store / "saliency.npy", np.zeros((8, 64, 64), np.int8))
-    with pytest.raises(ValueError, match="must hold uint8 maps of all rows, got int8"):
+    with pytest.raises(ValueError, match="must hold uint8 maps of all rows, got another"):
         GCALoader(rows, saliency="stored", batch_size=2)

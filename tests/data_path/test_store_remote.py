@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -18,6 +20,7 @@ from gca_dali.store.cache import StoreCache
 from gca_dali.store.remote import RemoteShards, StoreUnavailableError
 
 POLICY = ViewPolicy.gca(size=32)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module", params=["jpeg", "raw16"])
@@ -61,6 +64,7 @@ def test_the_same_views_come_from_a_url(both, ranges, tmp_path):
     folder, url = both
     cache = StoreCache(tmp_path / "cache")
     store = Manifest.open(url, cache=cache)
+    assert store.places is not None
     made, expected = views(store), views(Manifest.open(folder))
     assert made.keys() == expected.keys() and len(made) == 12
     assert all(torch.equal(made[i], expected[i]) for i in made)
@@ -75,7 +79,9 @@ def test_the_same_views_come_from_a_url(both, ranges, tmp_path):
 
 def test_the_cache_never_holds_more_than_it_may(both, tmp_path):
     folder, url = both
-    lengths = Manifest.open(folder).places.length
+    places = Manifest.open(folder).places
+    assert places is not None
+    lengths = places.length
     cache = StoreCache(tmp_path, max_bytes=int(lengths[:5].sum()))
     store = Manifest.open(url, cache=cache)
     for _ in range(2):
@@ -87,18 +93,21 @@ def test_the_cache_never_holds_more_than_it_may(both, tmp_path):
 
 
 def test_processes_and_threads_share_a_bound(tmp_path):
-    data = os.urandom(1000)
-    cache, checksum = StoreCache(tmp_path, max_bytes=50_500), zlib.crc32(data)
-    children = []
-    for process in range(3):
-        child = os.fork()
-        if child == 0:
-            names = [f"{process}-{number}" for number in range(40)]
-            with ThreadPoolExecutor(4) as threads:
-                list(threads.map(lambda name: cache.put(name, data, checksum), names))
-            os._exit(0)
-        children.append(child)
-    assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+    program = (
+        "import sys, zlib; from concurrent.futures import ThreadPoolExecutor as Threads; "
+        "from pathlib import Path; from gca_dali.store.cache import StoreCache; "
+        "cache = StoreCache(Path(sys.argv[1]), max_bytes=50_500); data = bytes(1000); "
+        "put = lambda n: cache.put(f'{sys.argv[2]}-{n}', data, zlib.crc32(data)); "
+        "list(Threads(4).map(put, range(40)))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}"}
+    children = [
+        subprocess.Popen([sys.executable, "-c", program, tmp_path, str(n)], env=environment)
+        for n in range(3)
+    ]
+    assert [child.wait() for child in children] == [0, 0, 0]
+    data = bytes(1000)
+    cache, checksum = StoreCache(tmp_path), zlib.crc32(data)
     held = [path for path in tmp_path.iterdir() if path.name != "size"]
     assert len(held) == 50
     assert all(cache.get(path.name, 1000, checksum) == data for path in held)
@@ -120,6 +129,7 @@ def test_an_object_store_that_fails_stops_the_run_and_blames_no_sample(both, tmp
     _, url = both
     monkeypatch.setattr(remote, "_FIRST_WAIT_SECONDS", 0.001)
     store = Manifest.open(url, cache=StoreCache(tmp_path))
+    assert store.places is not None
     plain, failures = RemoteShards(store.places.store).files.cat_file, []
 
     def fail(path, **options):
