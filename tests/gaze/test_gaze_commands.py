@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 from gca_dali.cli.gaze import app
 from gca_dali.gaze.map_folder import MapFolder
+from gca_dali.manifest import Manifest
 from gca_dali.phantoms import write_phantoms
+from gca_dali.predicted import PredictedTable, table_path
+from gca_dali.saliency import load_saliency
 
 
 def run(*arguments: object) -> dict:
@@ -146,6 +149,21 @@ def test_predict_writes_maps_that_do_not_depend_on_the_rows(
     assert 0 < len(some) < 14 and some.facts["predictor"] == everything["fingerprint"]
     for path in some.files:
         np.testing.assert_array_equal(some.load(path), all_maps.load(path))
+
+
+def test_predict_without_a_folder_fills_the_table_of_the_loader(
+    phantoms: Path, predictor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCA_DALI_CACHE", str(tmp_path))
+    manifest = Manifest.from_csv(phantoms / "labels.csv")
+    for num_predicted in (14, 0):
+        found = run("predict", predictor, phantoms / "labels.csv", "--device", "cpu")
+        assert (found["maps"], found["predicted_now"]) == (14, num_predicted)
+        assert found["simulated"]
+    table = load_saliency(predictor, manifest)
+    assert isinstance(table, PredictedTable)
+    assert Path(found["out"]) == table_path(table.predictor, manifest)
+    assert len(table.missing(np.arange(14))) == 0
 
 
 def test_simulated_knees(phantoms: Path, tmp_path: Path) -> None:
