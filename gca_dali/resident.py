@@ -68,10 +68,16 @@ class ResidentPipeline:
                 self._refuse_too_many(error)
                 find_faults(batches[0], error)
         source.start(*wanted)
-        self.stand_in = np.array([self._find_stand_in(index) for index in range(num_samples)])
+        self._assign()
+
+    def _assign(self) -> None:
+        """Note for each sample which image stands for it, and where that lies."""
+        quarantine = self.source.quarantine
+        self.stand_in = np.array([self._find_stand_in(i) for i in range(len(self.images))])
         there = [self.images[index] for index in self.stand_in.tolist()]
         self.pointers = np.array([image.data_ptr() for image in there], np.uint64)
         self.shapes = np.array([image.shape for image in there], np.int32)
+        self._assigned = quarantine.reasons, len(quarantine.reasons)
 
     def _fill(self, batches: list[np.ndarray], deep: bool) -> None:
         """Decode batches; each is taken off the list when its images are in memory."""
@@ -113,7 +119,8 @@ class ResidentPipeline:
     def _find_stand_in(self, index: int) -> int:
         """Return `index`, or the sample that takes its place; as `BatchSource.fetch` does."""
         found, attempt = index, 0
-        while found in self.source.quarantine:
+        while found in self.source.quarantine or self.images[found] is None:
+            self.source.quarantine.check_left()
             found = replacement(index, attempt, len(self.images), self.source.seed)
             attempt += 1
         return found
@@ -131,6 +138,9 @@ class ResidentPipeline:
         StopIteration
             At the end of the epoch.
         """
+        reasons = self.source.quarantine.reasons
+        if self._assigned[0] is not reasons or self._assigned[1] != len(reasons):
+            self._assign()  # a state was loaded that sets other files aside
         batch = next(self.source.batches)
         index = self.stand_in[batch]
         keys = np.stack([index, np.full_like(index, self.source.epoch)], axis=1)

@@ -74,6 +74,18 @@ def test_a_broken_file_is_replaced_as_by_the_loader(broken):
     assert_same_epochs(resident, plain, 1)
 
 
+def test_a_loaded_state_sets_files_aside(phantoms):
+    manifest = Manifest.from_csv(phantoms / "labels.csv")
+    options = {"batch_size": 4, "device": "cpu", "saliency": "centre"}
+    resident = GCALoader(manifest, POLICY, resident=True, **options)
+    next(iter(resident))  # decodes all
+    plain = GCALoader(manifest, POLICY, **options)
+    state = plain.state_dict() | {"quarantine": {"5": "lost", "9": "lost"}}
+    for loader in (resident, plain):
+        loader.load_state_dict(state)
+    assert_same_epochs(resident, plain, 1)
+
+
 def test_raise_names_the_file(broken):
     manifest, row = broken
     options = {"batch_size": 4, "device": "cpu", "saliency": "centre", "on_error": "raise"}
