@@ -28,7 +28,7 @@ from gca_dali.policy import ViewPolicy
 from gca_dali.saliency import SaliencySource, load_saliency
 
 TAUS = (0.3, 0.6, 0.8, 0.92)
-EQUAL_AREA = 0.58
+EQUAL_AREA = 0.545
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
