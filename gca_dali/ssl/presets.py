@@ -158,13 +158,14 @@ _PRESETS = {
         256,
         momentum=(0.996, 1.0),
     ),
-    # AdamW 4e-3 at batch 512 as McGIP on the same knees; a faster slow copy for fewer steps.
+    # AdamW 4e-3 at batch 512 as McGIP on knees; its rate follows the root of the batch (Malladi et
+    # al. 2022, arXiv 2205.10287). A faster slow copy for fewer steps.
     ("byol", "small"): MethodPreset(
         "byol",
-        OptimizerPreset("adamw", 2e-3, "linear", 1e-4, 10),
+        OptimizerPreset("adamw", 4e-3 / math.sqrt(512), "square_root", 1e-4, 10),
         1024,
         256,
-        momentum=(0.99, 1.0),
+        momentum=(0.97, 1.0),
     ),
 }
 
