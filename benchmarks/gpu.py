@@ -58,7 +58,7 @@ def list_parts(work: Path, images: Path | None) -> list[Part]:
 
     folder = ("--images", str(images)) if images else ()
     parts = [
-        Part("tests", ("-m", "pytest", "-q", "-m", "gpu", "tests"), 150),
+        Part("tests", ("-m", "pytest", "-q", "-n", "4", "-m", "gpu", "tests"), 240),
         Part("windows", benchmark("windows"), 60),
         Part("ops", benchmark("ops"), 60),
         Part("resident", benchmark("resident", str(work)), 90),

@@ -15,7 +15,7 @@ from benchmarks.row import write_rows
 from gca_dali.bench import Workload, measure
 from gca_dali_kernels.cpu.parallel import num_cores
 
-BATCH, ROUNDS, SECONDS = 128, 5, 3.0
+BATCH, ROUNDS, SECONDS = 128, 5, 2.0
 
 
 def main() -> None:

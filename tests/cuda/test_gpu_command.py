@@ -1,0 +1,71 @@
+"""`make gpu`: each part in a process of its own, faults in one line, no GPU said at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def command():
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("gpu_command", ROOT / "benchmarks" / "gpu.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("import os; assert os.environ['REQUIRE_GPU'] == '1'; import gca_dali_kernels", ""),
+        ("print('all is lost'); raise SystemExit(3)", "exit status 3: all is lost"),
+        ("import os; os.kill(os.getpid(), 11)", "exit status -11: it said nothing"),
+    ],
+)
+def test_a_part_that_fails_is_told_in_one_line(command, code, fault):
+    assert command.run_part(command.Part("x", ("-c", code), 60), 600) == fault
+
+
+def test_a_part_that_takes_too_long_is_stopped(command, capsys):
+    code = "import time; print('so far', flush=True); time.sleep(60)"
+    assert command.run_part(command.Part("x", ("-c", code), 6), 600) == "stopped after 6 s"
+    assert "so far" in capsys.readouterr().out
+    assert command.run_part(command.Part("x", ("-c", code), 60), 1) == "not started: 600 s are over"
+
+
+def test_a_sanitizer_runs_python(command):
+    part = command.Part("x", ("-c", "print(1)"), 60, ("env", "--unset=NOTHING"))
+    assert command.run_part(part, 600) == ""
+
+
+def test_every_part_is_there(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "find_sanitizer", lambda: "compute-sanitizer")
+    parts = command.list_parts(tmp_path, Path("chests"))
+    names = [part.name for part in parts]
+    assert names[0] == "tests" and set(names) >= {"windows", "ops", "resident", "loaders", "step"}
+    for part in parts:
+        if "benchmarks.device" in part.command[1]:
+            assert (ROOT / (part.command[1].replace(".", "/") + ".py")).is_file()
+            given = part.command[-2:] == ("--images", "chests")
+            assert given == (part.name in ("loaders", "step"))
+
+
+def test_without_a_gpu_it_says_so():
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "gpu.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("a GPU must be usable, got ")
