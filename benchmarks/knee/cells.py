@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from arms import UNTRAINED, Arm, build_arm
 from crops import describe_crops
-from row import describe_commit, describe_cpu, describe_versions
+from row import describe_cpu, describe_versions
 from study_config import Cell, StudyConfig
 from torch import nn
 
@@ -31,6 +31,7 @@ from gca_dali.manifest import Manifest
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.features import build_untrained, load_encoder
+from gca_dali.ssl.presets import find_preset
 from gca_dali.ssl.pretrain import CHECKPOINT_NAME, pretrain
 from gca_dali.ssl.probe import ProbeConfig, ProbeTask
 from gca_dali.ssl.scores import Predictions, score
@@ -60,6 +61,8 @@ class Study:
         Which predictor made them.
     work, results : Path
         Folders of checkpoints and of finished cells.
+    commit : str
+        Of the code, when the study was begun.
     deadline_seconds : float
         On the monotonic clock: when this piece has to end.
     """
@@ -71,6 +74,7 @@ class Study:
     gaze_facts: dict[str, Any]
     work: Path
     results: Path
+    commit: str
     deadline_seconds: float = float("inf")
 
     @property
@@ -121,7 +125,7 @@ def run_cell(study: Study, cell: Cell) -> None:
     report["seconds"] = json.loads((folder / SECONDS_NAME).read_text())
     report["device"] = _describe_device()
     report["versions"] = describe_versions() | {"lightly": version("lightly")}
-    report["commit"] = describe_commit()
+    report["commit"] = study.commit
     write_json(study.results / f"{cell.name}.json", report)
 
 
@@ -157,6 +161,7 @@ def _pretrain(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
         "policy": asdict(arm.policy),
         "crops": describe_crops(arm.policy, arm.maps, study.gaze, study.shapes, cell.seed),
         "pretraining": {"num_steps": done.num_steps, **done.numbers},
+        "preset": asdict(find_preset(cell.method, config.preset)),
     }
 
 

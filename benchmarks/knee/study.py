@@ -20,7 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cells import Stopped, Study, run_cell, write_json
 from knees import draw_training_rows, make_gaze_maps
-from row import RESULTS
+from row import RESULTS, describe_commit
 from study_config import Cell, StudyConfig
 
 from gca_dali.gaze.predictor import GazePredictor
@@ -65,7 +65,17 @@ def open_study(options: argparse.Namespace, deadline_seconds: float) -> Study:
     facts = {"predictor": predictor.fingerprint, "simulated": predictor.facts.simulated}
     results = options.results or RESULTS / f"knee_{config.name}"
     gaze = make_gaze_maps(predictor, rows, options.work)
-    study = Study(config, manifest, rows, gaze, facts, options.work, results, deadline_seconds)
+    study = Study(
+        config,
+        manifest,
+        rows,
+        gaze,
+        facts,
+        options.work,
+        results,
+        describe_commit(),
+        deadline_seconds,
+    )
     _, test = split_rows(manifest, 0)
     groups = group_rows(manifest)[test].tolist()
     grades = "".join(map(str, manifest.label[test].tolist()))
