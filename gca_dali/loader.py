@@ -92,8 +92,8 @@ class GCALoader:
     manifest : Manifest
     policy : ViewPolicy, optional
         `ViewPolicy.gca()` by default.
-    saliency : None, str, pathlib.Path, numpy.ndarray or callable
-        See `gca_dali.saliency.load_saliency`.
+    saliency : SaliencySource
+        Maps, or a predictor of them; see `gca_dali.saliency.load_saliency`.
     **options
         Fields of `LoaderConfig`.
 
