@@ -110,6 +110,7 @@ def test_plain_webdataset_reads_the_shards(stores, manifest, encoding):
         assert record["source"]["num_bytes"] == Path(manifest.files[row]).stat().st_size
         assert len(record["source"]["blake2b"]) == 40
         assert len(sample["saliency.npy"]) == 64 * 64 + 128
+        assert store.places is not None
         start = int(store.places.offset[row])
         data = (stores[encoding] / f"shard-{row // 12:06d}.tar").read_bytes()
         assert data[start : start + len(sample[ending])] == sample[ending]
