@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from knees import draw_training_rows
 from row import RESULTS, describe_commit, describe_cpu, describe_versions
 
 from gca_dali.loader import GCALoader
@@ -29,7 +30,6 @@ from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.pretrain import CHECKPOINT_NAME, pretrain
 from gca_dali.ssl.probe import UNTRAINED, ProbeConfig, probe_checkpoint
-from gca_dali.ssl.splits import group_rows, hold_out
 
 SEED = 0
 FRACTIONS = (0.1, 1.0)
@@ -90,11 +90,9 @@ def main() -> None:
 
 def draw_images(manifest: Manifest, num_images: int) -> Manifest:
     """Keep the whole test split and about so many training images, of whole patients."""
-    train = np.flatnonzero(manifest.columns["split"] == "train")
     test = np.flatnonzero(manifest.columns["split"] == "test")
-    share = min(num_images / len(train), 1.0)
-    drawn = hold_out(group_rows(manifest)[train], share, SEED) if share < 1 else slice(None)
-    return manifest.take(np.sort(np.concatenate([train[drawn], test])))
+    drawn = draw_training_rows(manifest, num_images)
+    return manifest.take(np.sort(np.concatenate([drawn, test])))
 
 
 def show_step(num_done: int, num_steps: int, numbers: dict[str, float]) -> None:
