@@ -66,7 +66,7 @@ def main() -> None:
 
 def run(data: Path, scratch: Path, num_rounds: int, seconds: float) -> dict[str, Any]:
     """Prepare, time and compare."""
-    jpegs, pngs = take_jpegs(data), write_deep_pngs(data, scratch / "png16")
+    jpegs, pngs = take_jpegs(data), write_deep_pngs(data, scratch / "originals")
     loaders: dict[str, tuple[Workload, Iterator[int]]] = {}
 
     def add(name: str, manifest: Any, rival: Any = gca) -> None:
