@@ -11,6 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+PROFILED = ("loader", "decode_only", "plan_views", "make_views", "rest")
 
 
 def audit_table(result: dict[str, Any]) -> list[str]:
@@ -35,14 +36,16 @@ def loaders_table(result: dict[str, Any]) -> list[str]:
             f"{fifths[0]:.2f}–{fifths[-1]:.2f} |"
         )
     more = [f"V = {v}: {result[f'views_{v}']['ratio_to_decode_only']['gca']:.2f}" for v in (4, 8)]
-    memory = result["memory"]
+    memory, steps = result["memory"], result["profile_ms"]
+    spent = ", ".join(f"{name.replace('_', ' ')} {steps[name]:.2f}" for name in PROFILED)
     return [
         *rows,
         "",
-        f"More views, gca of decode-only: {', '.join(more)}. Sampling windows takes "
-        f"{100 * result['sample_windows']['share']:.1f} % of the loader's processor time. Memory "
-        f"after {memory['num_batches']} batches of 1–5 megapixels: {memory['after_all_mib']:.0f} MiB "
+        f"More views, gca of decode-only: {', '.join(more)}. Memory after {memory['num_batches']} "
+        f"batches of 1–5 megapixels: {memory['after_all_mib']:.0f} MiB "
         f"({memory['after_tenth_mib']:.0f} MiB after a tenth of them).",
+        "",
+        f"Processor time per image in milliseconds, two views: {spent}.",
     ]
 
 

@@ -112,8 +112,8 @@ def measure_views(copy: float) -> list[Row]:
             images = cupy.tile(one, (BATCH, 1, 1))
             starts = images.data.ptr + np.arange(BATCH, dtype=np.uint64) * one.nbytes
             table = ImageTable(cupy.asarray(starts.astype(np.uint64)), given["shapes"], source)
-            top = float(np.iinfo(source).max)
-            ranges = cupy.asarray(np.tile(np.float32([0, top]), (BATCH, 1)))
+            black_white = np.array([0, np.iinfo(source).max], np.float32)
+            ranges = cupy.asarray(np.tile(black_white, (BATCH, 1)))
             views = cupy.empty((BATCH, NUM_VIEWS, policy.size, policy.size), target)
             looks = (policy.window_law, policy.view_looks(NUM_VIEWS))
 

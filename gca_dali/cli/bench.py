@@ -50,8 +50,12 @@ def bench(
         turns = iter(
             track(range(rounds * (len(names) + 1)), rounds * (len(names) + 1), "measuring")
         )
+
+        def report() -> None:
+            next(turns, None)
+
         decode_only, measured = measure(
-            work, names, num_rounds=rounds, seconds=seconds, report=lambda: next(turns, None)
+            work, names, num_rounds=rounds, seconds=seconds, report=report
         )
     result: dict[str, Any] = {
         "decode_only": decode_only.images_per_second,

@@ -172,7 +172,7 @@ def _check_decoder(syntax: UID, name: str) -> None:
 
 
 def _check_fragments(stream: BinaryIO, num_left: int, name: str) -> int:
-    """Walk and count the fragments of compressed pixels: decoders fill what is missing with grey."""
+    """Walk and count fragments of compressed pixels: decoders fill what is missing with grey."""
     num_items = 0
     while num_left >= 8:
         group, element, length = struct.unpack("<HHL", stream.read(8))

@@ -157,7 +157,7 @@ def test_a_resumed_epoch_goes_on_to_the_bit(make, taken):
 def test_an_epoch_is_resumed_with_another_number_of_ranks(make):
     single = make(batch_size=4)
     iterator = iter(single)
-    next(iterator), next(iterator)
+    _ = next(iterator), next(iterator)
     state = single.state_dict()
     rest = {index for batch in iterator for index in batch.index.tolist()}
     seen = set()

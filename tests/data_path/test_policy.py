@@ -20,8 +20,11 @@ def test_published_numbers():
     random, simclr, byol = ViewPolicy.random(), ViewPolicy.simclr(), ViewPolicy.byol()
     assert (random.crop.size_range, simclr.crop.size_range) == ((0.2, 1.0), (0.08, 1.0))
     assert byol.appearances[0].blur == Change(1.0, (0.1, 2.0))
-    assert (byol.appearances[1].blur.probability, byol.appearances[1].solarize) == (0.1, 0.2)
+    blur = byol.appearances[1].blur
+    assert blur is not None and blur.probability == 0.1
+    assert byol.appearances[1].solarize == 0.2
     paper = ViewPolicy.gca_paper()
+    assert paper.cutout is not None
     assert (paper.crop.law, paper.crop.tau, paper.crop.weight) == ("rejection", 0.8, 0)
     assert (paper.cutout.max_loss, paper.appearances[0].mask) == (0.1, "hard")
     focus = ViewPolicy.focus_contrast()

@@ -16,8 +16,8 @@ LOW, HIGH = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 @inlined
-def draw(key: tuple[np.uint64, ...], purpose: int, number: int) -> tuple[np.int64, ...]:
-    """Return four words as int64; `key` is uint64 [seed, epoch, index]."""
+def draw(key, purpose, number):
+    """Return four words as int64; `key` holds seed, epoch and index as uint64."""
     c0, c1 = np.uint64(number) & LOW, key[2] & LOW
     c2, c3 = key[1] & LOW, np.uint64(purpose)
     k0, k1 = key[0] & LOW, key[0] >> HIGH
