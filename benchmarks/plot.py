@@ -49,15 +49,37 @@ def loaders_table(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def store_table(result: dict[str, Any]) -> list[str]:
+    rows = [
+        "| loader | images/s | over torchvision on JPEGs | over gca on PNG16 | megabytes |",
+        "|---|---|---|---|---|",
+    ]
+    rates, sizes = result["median_images_per_second"], result["megabytes"]
+    for name, rate in rates.items():
+        loader, source = name.split("_", 1)
+        ratios = [
+            result["ratios"].get(f"{name} over {rival}")
+            for rival in ("torchvision_jpeg_originals", "gca_png16_originals")
+        ]
+        told = " | ".join("" if ratio is None else f"{ratio:.1f}" for ratio in ratios)
+        rows.append(
+            f"| {loader}, {source.replace('_', ' ')} | {rate:.0f} | {told} | {sizes[source]:.1f} |"
+        )
+    return rows
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "audit": ("audit_dental.json", audit_table),
     "loaders": ("loaders_cpu.json", loaders_table),
+    "store": ("store_cpu.json", store_table),
 }
 
 
 def fill(text: str) -> str:
     """Return the text with each table between its marks made anew."""
     for name, (file, make) in TABLES.items():
+        if not (RESULTS / file).exists():
+            continue
         lines = "\n".join(make(json.loads((RESULTS / file).read_text())))
         mark = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text = mark.sub(lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", text)

@@ -50,7 +50,7 @@ def test_a_killed_and_resumed_store_is_the_same_to_the_byte(phantoms, whole, tmp
 def test_training_from_a_store_that_is_killed_loses_and_doubles_nothing(whole, tmp_path):
     killed_runs.train(str(whole), str(tmp_path / "whole.json"))
     told = run_killed("train", whole, tmp_path / "killed.json", NUM_TRAIN_KILLS, 2.5)
-    assert told["whole"]
+    assert told["whole"] and told["killed"] > 0
     expected, seen = (
         json.loads((tmp_path / name).read_text())["seen"] for name in ("whole.json", "killed.json")
     )
