@@ -156,7 +156,7 @@ class MoCo(ContrastiveModule):
         )
         # lightly leaves the queue out of checkpoints; without it a resumed run would begin anew.
         bank = self.criterion.memory_bank
-        bank.register_buffer("bank", bank.bank, persistent=True)
+        bank.register_buffer("bank", bank.bank.to(torch.get_default_dtype()), persistent=True)
         bank.register_buffer("bank_ptr", bank.bank_ptr, persistent=True)
 
     def slow_copies(self) -> list[tuple[nn.Module, nn.Module]]:

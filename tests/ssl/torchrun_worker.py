@@ -6,12 +6,15 @@ import argparse
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import distributed, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from gca_dali.batch import ViewBatch
 from gca_dali.ssl.batch_norm import synchronise_batch_norm
 from gca_dali.ssl.checkpoint import write_state
 from gca_dali.ssl.config import PretrainConfig
@@ -19,6 +22,34 @@ from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.pretrain import pretrain
 from gca_dali.ssl.processes import Processes
 from pretrain_loader import PatternLoader
+
+
+def compute_in_double() -> None:
+    """Make this process compute in float64: what then differs from one process is no rounding."""
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double
+    make_batch = PatternLoader._make_batch
+
+    def make_double(self: PatternLoader, rows: np.ndarray) -> ViewBatch:
+        batch = make_batch(self, rows)
+        return replace(batch, views=tuple(view.double() for view in batch.views))
+
+    PatternLoader._make_batch = make_double
+
+
+def compare(out: Path, processes: Processes | None = None) -> None:
+    """Train with each method, in float64."""
+    compute_in_double()
+    rank, world_size = (processes.rank, processes.world_size) if processes else (0, 1)
+    for method in ("simclr", "moco", "byol"):
+        loader = PatternLoader(48, 16 // world_size, rank=rank, world_size=world_size)
+        pretrain(loader, make_config(method), out / method)
+
+
+def make_config(method: str) -> PretrainConfig:
+    """Return a short run."""
+    encoder = EncoderConfig(view_size_px=32)
+    return PretrainConfig(method, encoder=encoder, num_epochs=2, device="cpu")
 
 
 def make_norms() -> nn.Module:
@@ -59,27 +90,25 @@ def die_at_batch_4(number: int) -> None:
 def main() -> None:
     """Run the task that the command line names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=("compare", "killed"))
+    parser.add_argument("task", choices=("alone", "compare", "killed"))
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.task == "alone":
+        compare(arguments.out)
+        return
     processes = Processes.from_environment()
-    loader = PatternLoader(
-        num_images=48,
-        batch_size=processes.share_of(16),
-        rank=processes.rank,
-        world_size=processes.world_size,
-    )
-    methods = ("simclr", "moco", "byol") if arguments.task == "compare" else ("simclr",)
-    for method in methods:
-        config = PretrainConfig(
-            method, encoder=EncoderConfig(view_size_px=32), num_epochs=2, device="cpu"
-        )
-        if arguments.task == "killed" and processes.rank == 1:
-            loader.on_batch = die_at_batch_4
-        pretrain(loader, config, arguments.out / method)
     if arguments.task == "compare":
+        compare(arguments.out, processes)
+        torch.set_default_dtype(torch.float32)
         share_norms(arguments.out, processes)
+    else:
+        loader = PatternLoader(
+            48, processes.share_of(16), rank=processes.rank, world_size=processes.world_size
+        )
+        if processes.rank == 1:
+            loader.on_batch = die_at_batch_4
+        pretrain(loader, make_config("simclr"), arguments.out / "simclr")
     distributed.destroy_process_group()
 
 
