@@ -24,25 +24,21 @@ from gca_dali.ssl.processes import Processes
 from pretrain_loader import PatternLoader
 
 
-def compute_in_double() -> None:
-    """Make this process compute in float64: what then differs from one process is no rounding."""
-    torch.set_default_dtype(torch.float64)
-    torch.Tensor.float = torch.Tensor.double
-    make_batch = PatternLoader._make_batch
+class DoubleLoader(PatternLoader):
+    """Yields float64."""
 
-    def make_double(self: PatternLoader, rows: np.ndarray) -> ViewBatch:
-        batch = make_batch(self, rows)
+    def _make_batch(self, indices: np.ndarray) -> ViewBatch:
+        batch = super()._make_batch(indices)
         return replace(batch, views=tuple(view.double() for view in batch.views))
-
-    PatternLoader._make_batch = make_double
 
 
 def compare(out: Path, processes: Processes | None = None) -> None:
-    """Train with each method, in float64."""
-    compute_in_double()
+    """Train with each method, in float64: what then differs from one process is no rounding."""
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double
     rank, world_size = (processes.rank, processes.world_size) if processes else (0, 1)
     for method in ("simclr", "moco", "byol"):
-        loader = PatternLoader(48, 16 // world_size, rank=rank, world_size=world_size)
+        loader = DoubleLoader(48, 16 // world_size, rank=rank, world_size=world_size)
         pretrain(loader, make_config(method), out / method)
 
 
