@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gca_dali_kernels.cpu.compiled import compiled, inlined
+from gca_dali_kernels.cpu.integers import quotient
 from gca_dali_kernels.law import SUBROWS_PER_CELL, UNITS_PER_CELL
 
 HALF_UNITS = 2 * UNITS_PER_CELL
@@ -88,7 +89,7 @@ def mass_turned(
             if ya > yb:
                 ya, xa, yb, xb = yb, xb, ya, xa
             if ya <= y < yb:
-                run = abs(xb - xa) * (y - ya) // (yb - ya)
+                run = quotient(abs(xb - xa) * (y - ya), yb - ya)
                 x = xa + run if xb >= xa else xa - run
                 left, right = min(left, x), max(right, x)
         left, right = max(left, 0), min(right, limit)

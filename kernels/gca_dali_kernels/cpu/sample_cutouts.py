@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled
+from gca_dali_kernels.cpu.compiled import borrowing, compiled
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright, turn_corner
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
@@ -46,7 +46,7 @@ def sample_cutouts(
     return cutouts
 
 
-@compiled
+@borrowing
 def cutout_part(inputs, words, law, rotations_q16, cutouts) -> None:
     """Draw all cutouts of a part of the batch."""
     integrals, windows, turns, index, shapes = inputs

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled, inlined
+from gca_dali_kernels.cpu.compiled import borrowing, compiled, inlined
+from gca_dali_kernels.cpu.integers import integer_root, quotient
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
@@ -39,15 +38,16 @@ def sample_windows(
     tables = (law.aspects_q16, law.rotations_q16, law.betas_q16)
 
     def work(first: int, last: int) -> None:
-        sample_part(inputs, (first, last), words, law.record, tables, outputs)
+        columns = np.empty((2, 2 * integrals.shape[2]), np.int64)
+        sample_part(inputs, (first, last), words, law.record, tables, outputs, columns)
 
     run_parallel(work, len(index), num_threads)
     return windows, turns, retained, grown
 
 
-@compiled
-def sample_part(inputs, part, words, law, tables, outputs) -> None:
-    """Draw all windows of samples part[0] to part[1] − 1 of the batch."""
+@borrowing
+def sample_part(inputs, part, words, law, tables, outputs, columns) -> None:
+    """Draw all windows of samples part[0] to part[1] − 1; `columns` is room for the search."""
     integrals, marks, index, shapes = inputs
     windows, turns, retained, grown = outputs
     aspects_q16, rotations_q16, betas_q16 = tables
@@ -59,7 +59,7 @@ def sample_part(inputs, part, words, law, tables, outputs) -> None:
         total = image[3]
         for v in range(windows.shape[1]):
             (y0, x0), (h, w), turn, mass, grew = draw_window(
-                integral, image, key, v, law, aspects_q16, rotations_q16, betas_q16
+                integral, image, key, v, law, aspects_q16, rotations_q16, betas_q16, columns
             )
             windows[b, v, 0], windows[b, v, 1] = y0, x0
             windows[b, v, 2], windows[b, v, 3] = y0 + h, x0 + w
@@ -73,8 +73,8 @@ def measure_image(integral, mark, shape):
     """Return √(W/H), √(H/W) and a cell's width over its height (Q16), the map's sum and its box."""
     height_px, width_px = np.int64(shape[0]), np.int64(shape[1])
     return (
-        integer_root((width_px << 32) // height_px),
-        integer_root((height_px << 32) // width_px),
+        integer_root(quotient(width_px << 32, height_px)),
+        integer_root(quotient(height_px << 32, width_px)),
         cell_aspect(integral, shape),
         np.int64(integral[-1, -1]),
         np.int64(mark[0]) << 8,
@@ -88,22 +88,11 @@ def measure_image(integral, mark, shape):
 def cell_aspect(integral, shape):
     """Return a cell's width over its height in pixels, Q16."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
-    return max((np.int64(shape[1]) * height << 16) // (np.int64(shape[0]) * width), 1)
+    return max(quotient(np.int64(shape[1]) * height << 16, np.int64(shape[0]) * width), 1)
 
 
 @inlined
-def integer_root(value):
-    """Return the floor of the square root; the loops mend what float64 rounds."""
-    root = np.int64(math.sqrt(value))
-    while root * root > value:
-        root -= 1
-    while (root + 1) * (root + 1) <= value:
-        root += 1
-    return root
-
-
-@inlined
-def draw_window(integral, image, key, view, law, aspects_q16, rotations_q16, betas_q16):
+def draw_window(integral, image, key, view, law, aspects_q16, rotations_q16, betas_q16, columns):
     """Return place, size, turn, mass and whether the window grew."""
     flip, step = 0, np.int64(UPRIGHT)
     if law.flip_q32 > 0 or law.rotation_q32 > 0:
@@ -127,10 +116,10 @@ def draw_window(integral, image, key, view, law, aspects_q16, rotations_q16, bet
             return place, size, (step, flip), mass, False
     start = draw(key, SEARCH | (view << 8), 0)[0]
     least = max(law.tau_q16 * total, min(law.weight, total))
-    place, size = search_window(integral, first_size, start, least), first_size
+    place, size = search_window(integral, first_size, start, least, columns), first_size
     grew = place[0] < 0
     if grew:
-        place, size = grow_window(integral, first_size, start, least)
+        place, size = grow_window(integral, first_size, start, least, columns)
     mass = mass_upright(integral, place[0], place[1], place[0] + size[0], place[1] + size[1])
     return place, size, (np.int64(UPRIGHT), flip), mass, grew
 
@@ -158,7 +147,7 @@ def draw_size(extent, image, key, view, law, aspects_q16, number):
             return max((height << 16) // drawn, 1), max((width << 16) // drawn, 1)
         area, side_q16 = drawn, integer_root(drawn)
         aspect = aspects_q16[words[1] >> 22]
-        h = max((height * side_q16 * image[0] // aspect) >> 16, 1)
+        h = max(quotient(height * side_q16 * image[0], aspect) >> 16, 1)
         w = max(((width * side_q16 * image[1]) >> 16) * aspect >> 32, 1)
         if h <= height and w <= width:
             return h, w

@@ -2,12 +2,10 @@
 
 The reference tries all places and all 256 sizes. Here a row or column of places whose strip of the
 map holds too little mass is skipped whole, and the growth is found by bisection: a larger window
-contains the smaller.
+contains the smaller. `columns` is room for the columns of the lattice, int64, [2, 2·(w + 1)].
 """
 
 from __future__ import annotations
-
-import numpy as np
 
 from gca_dali_kernels.cpu.compiled import compiled
 from gca_dali_kernels.cpu.mass import integral_at, mass_upright
@@ -23,32 +21,30 @@ def lattice_start(number, length, extent):
 
 
 @compiled
-def heavy_columns(integral, width_of_window, least):
-    """Return lattice numbers and starts of the columns whose strip of the map holds `least`."""
+def heavy_columns(integral, width_of_window, least, columns):
+    """Write lattice numbers and starts of columns whose strip of the map holds `least`; count."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
-    num_columns = 2 * ((width >> 8) + 1)
-    numbers, starts = np.empty(num_columns, np.int64), np.empty(num_columns, np.int64)
     count = 0
-    for number in range(num_columns):
+    for number in range(columns.shape[1]):
         x0 = lattice_start(number, width_of_window, width)
         if x0 >= 0:
             right = integral_at(integral, height, x0 + width_of_window)
             if right - integral_at(integral, height, x0) >= least:
-                numbers[count], starts[count] = number, x0
+                columns[0, count], columns[1, count] = number, x0
                 count += 1
-    return numbers[:count], starts[:count]
+    return count
 
 
 @compiled
-def search_window(integral, size, start_word, least):
+def search_window(integral, size, start_word, least, columns):
     """Return the first place from a random start whose mass is at least `least`, or (-1, -1)."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
     h, w = size
-    num_rows, num_columns = 2 * ((height >> 8) + 1), 2 * ((width >> 8) + 1)
+    num_rows, num_columns = 2 * ((height >> 8) + 1), columns.shape[1]
     start = start_word * (num_rows * num_columns) >> 32
     first_row, first_column = start // num_columns, start % num_columns
-    numbers, starts = heavy_columns(integral, w, least)
-    if len(numbers) == 0:
+    num_heavy = heavy_columns(integral, w, least, columns)
+    if num_heavy == 0:
         return -1, -1
     for turn in range(num_rows + 1):
         y0 = lattice_start((first_row + turn) % num_rows, h, height)
@@ -57,13 +53,13 @@ def search_window(integral, size, start_word, least):
         strip = integral_at(integral, y0 + h, width) - integral_at(integral, y0, width)
         if strip < least:
             continue
-        for column in range(len(numbers)):
+        for column in range(num_heavy):
             # The row of the start is visited twice: first its end, at last its beginning.
-            if turn == 0 and numbers[column] < first_column:
+            if turn == 0 and columns[0, column] < first_column:
                 continue
-            if turn == num_rows and numbers[column] >= first_column:
+            if turn == num_rows and columns[0, column] >= first_column:
                 break
-            x0 = starts[column]
+            x0 = columns[1, column]
             if mass_upright(integral, y0, x0, y0 + h, x0 + w) >= least:
                 return y0, x0
     return -1, -1
@@ -81,15 +77,15 @@ def larger_size(integral, size, step):
 
 
 @compiled
-def grow_window(integral, size, start_word, least):
+def grow_window(integral, size, start_word, least, columns):
     """Return place and size of the least enlargement that holds `least`."""
     fails, holds = 0, NUM_GROWTH_STEPS
     while holds - fails > 1:
         middle = (fails + holds) // 2
         larger = larger_size(integral, size, middle)
-        if search_window(integral, larger, start_word, least)[0] >= 0:
+        if search_window(integral, larger, start_word, least, columns)[0] >= 0:
             holds = middle
         else:
             fails = middle
     larger = larger_size(integral, size, holds)
-    return search_window(integral, larger, start_word, least), larger
+    return search_window(integral, larger, start_word, least, columns), larger
