@@ -50,7 +50,6 @@ def sample_part(inputs, part, words, law, tables, outputs, columns) -> None:
     """Draw all windows of samples part[0] to part[1] − 1; `columns` is room for the search."""
     integrals, marks, index, shapes = inputs
     windows, turns, retained, grown = outputs
-    aspects_q16, rotations_q16, betas_q16 = tables
     for b in range(part[0], part[1]):
         # Tuples of numbers: Numba counts references to arrays, atomically, wherever they go.
         key = (words[0], words[1], np.uint64(index[b]))
@@ -59,7 +58,7 @@ def sample_part(inputs, part, words, law, tables, outputs, columns) -> None:
         total = image[3]
         for v in range(windows.shape[1]):
             (y0, x0), (h, w), turn, mass, grew = draw_window(
-                integral, image, key, v, law, aspects_q16, rotations_q16, betas_q16, columns
+                integral, image, key, v, law, tables, columns
             )
             windows[b, v, 0], windows[b, v, 1] = y0, x0
             windows[b, v, 2], windows[b, v, 3] = y0 + h, x0 + w
@@ -92,8 +91,9 @@ def cell_aspect(integral, shape):
 
 
 @inlined
-def draw_window(integral, image, key, view, law, aspects_q16, rotations_q16, betas_q16, columns):
+def draw_window(integral, image, key, view, law, tables, columns):
     """Return place, size, turn, mass and whether the window grew."""
+    aspects_q16, rotations_q16, betas_q16 = tables
     flip, step = 0, np.int64(UPRIGHT)
     if law.flip_q32 > 0 or law.rotation_q32 > 0:
         words = draw(key, TURN | (view << 8), 0)
