@@ -18,6 +18,7 @@ from gca_dali.checks import check_at_least, check_choice
 from gca_dali.decode import find_fault
 from gca_dali.deliver import deliver
 from gca_dali.device import CPU, choose_device, explained_memory
+from gca_dali.direct import DirectPipeline
 from gca_dali.order import Order
 from gca_dali.pipeline import ViewMaker, build_pipeline
 from gca_dali.policy import ViewPolicy
@@ -201,13 +202,15 @@ class GCALoader:
         )
 
     @cached_property
-    def _pipeline(self) -> Pipeline | ResidentPipeline:
+    def _pipeline(self) -> Pipeline | ResidentPipeline | DirectPipeline:
         """The pipeline, built at the first batch."""
         where = {"deep": self._deep, "device": self.device}
         if self.config.resident:
             return ResidentPipeline(
                 self.source, self._maker, **where, find_faults=self._find_faults
             )
+        if self.source.gives == "images" and self.device == CPU:
+            return DirectPipeline(self.source, self._maker)
         return build_pipeline(self.source, self._maker, batch_size=self.config.batch_size, **where)
 
     @cached_property
@@ -237,7 +240,7 @@ class GCALoader:
             except StopIteration:
                 self._pipeline.reset()
                 return
-            except RuntimeError:
+            except Exception:
                 # What failed is no longer wanted; a failed pipeline is not to be used again.
                 self.__dict__.pop("_pipeline", None)
                 return
@@ -250,6 +253,8 @@ class GCALoader:
 
     def _find_faults(self, batch: np.ndarray, error: RuntimeError) -> None:
         """Set aside what cannot be decoded; raise the error if that explains nothing."""
+        if self.source.gives == "images":
+            raise error  # nothing was decoded
         faults = 0
         for index, encoded in map(self.source.fetch_encoded, batch.tolist()):
             reason = find_fault(encoded, self._deep, str(self.manifest.path[index]))

@@ -119,7 +119,7 @@ def test_a_resident_batch_points_at_the_images(straw, phantoms, monkeypatch):
     policy = ViewPolicy.gca(size=64)
     found = GCALoader(manifest, policy, **options)
     found.source.start(iter(()), 0)
-    found._pipeline.device = "cuda:0"  # the images were decoded by the CPU and lie in RAM
+    vars(found._pipeline)["device"] = "cuda:0"  # the images were decoded by the CPU and lie in RAM
     vars(found)["_cuda"] = CudaViews(found._maker, manifest.label, "cpu")
     for mine, other in zip(found, GCALoader(manifest, policy, **options), strict=True):
         assert_same_batch(mine, other, TOLERANCE["float32"])

@@ -1,0 +1,85 @@
+"""A store of raw pixels passes DALI by on the CPU: the same views, and errors under their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gca_dali import GCALoader, Manifest, ViewPolicy
+from gca_dali.direct import DirectPipeline
+from gca_dali.pipeline import build_pipeline
+from gca_dali.prepare.run import StoreOptions, prepare_store
+from gca_dali.saliency import SaliencyTable, load_saliency
+
+POLICY = ViewPolicy.gca(size=40)
+OPTIONS = {"batch_size": 4, "device": "cpu"}
+
+
+@pytest.fixture(scope="module", params=["raw8", "raw16"])
+def store(request, phantoms, deep_phantoms, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("store") / request.param
+    originals = phantoms if request.param == "raw8" else deep_phantoms
+    manifest = Manifest.from_csv(originals / "labels.csv")
+    prepare_store(manifest, folder, StoreOptions(64, request.param))
+    return folder
+
+
+def through_dali(loader: GCALoader) -> GCALoader:
+    """Give a loader the pipeline that a decoder would need."""
+    vars(loader)["_pipeline"] = build_pipeline(
+        loader.source, loader._maker, deep=False, batch_size=4, device="cpu"
+    )
+    return loader
+
+
+def test_views_are_those_of_the_dali_pipeline(store):
+    manifest = Manifest.open(store)
+    direct = GCALoader(manifest, POLICY, "centre", drop_last=False, **OPTIONS)
+    other = through_dali(GCALoader(manifest, POLICY, "centre", drop_last=False, **OPTIONS))
+    num_batches = 0
+    for _ in range(2):
+        for mine, theirs in zip(direct, other, strict=True):
+            num_batches += 1
+            for name in ("index", "label", "windows", "retained", "grown"):
+                assert torch.equal(getattr(mine, name), getattr(theirs, name)), name
+            for view, other_view in zip(mine.views, theirs.views, strict=True):
+                assert torch.equal(view, other_view)
+    assert num_batches == 2 * len(direct)
+    assert isinstance(direct._pipeline, DirectPipeline)
+
+
+def test_an_epoch_left_early_leaves_nothing_behind(store):
+    manifest = Manifest.open(store).take(np.arange(4))
+    loader = GCALoader(manifest, POLICY, "centre", batch_size=1, device="cpu")
+    fresh = GCALoader(manifest, POLICY, "centre", batch_size=1, device="cpu")
+    next(iter(loader))
+    fresh.set_epoch(1)
+    for mine, theirs in zip(loader, fresh, strict=True):
+        assert torch.equal(mine.views[1], theirs.views[1])
+    assert loader.epoch == fresh.epoch == 2
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError])
+def test_a_failing_saliency_is_raised_and_no_sample_blamed(store, error):
+    class NoGaze(SaliencyTable):
+        def take(self, index, images=None):
+            raise error("no gaze today")
+
+    table = load_saliency("centre", manifest := Manifest.open(store))
+    loader = GCALoader(manifest, POLICY, NoGaze(**vars(table)), **OPTIONS)
+    for _ in range(2):
+        with pytest.raises(error, match="no gaze today"):
+            next(iter(loader))
+    assert not loader.quarantine.reasons
+
+
+def test_a_batch_is_kept_when_the_next_is_made(store):
+    loader = GCALoader(Manifest.open(store), POLICY, "centre", **OPTIONS)
+    batches = iter(loader)
+    first = next(batches)
+    copy = first.views[0].clone()
+    list(batches)
+    assert torch.equal(first.views[0], copy)
