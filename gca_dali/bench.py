@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gca_dali.checks import check_choice
+from gca_dali.device import CPU
 from gca_dali.rows import COLUMNS
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ NUM_PREFETCHED = 5
 
 @dataclass(frozen=True)
 class Workload:
-    """What every loader does."""
+    """What every loader does; `device` is "cpu" or "cuda:N"."""
 
     manifest: Manifest
     saliency: SaliencySource = "centre"
@@ -37,7 +38,7 @@ class Workload:
     num_views: int = 2
     size: int = 224
     num_threads: int = 2
-    device: str = "cpu"
+    device: str = CPU
 
     @cached_property
     def files(self) -> list[str]:
@@ -55,14 +56,9 @@ class Workload:
         return 65535.0 if self.deep else 255.0
 
     @property
-    def decoder(self) -> str:
-        """The decoder's device."""
-        return "cpu" if self.device == "cpu" else "mixed"
-
-    @property
     def dali_options(self) -> dict[str, Any]:
         """Options of a DALI pipeline."""
-        device_id = None if self.device == "cpu" else 0
+        device_id = None if self.device == CPU else int(self.device.removeprefix("cuda:"))
         return {
             "batch_size": self.batch_size,
             "num_threads": self.num_threads,

@@ -1,5 +1,7 @@
 """What the loader is measured against: DALI's decoder alone, DALI's own views, torchvision.
 
+They read what the loader reads: files, or the samples of a store.
+
 Each is written as its own users would write it and makes comparable views: two random resized
 crops (area 0.2–1) with flip, brightness and contrast (factors 0.6–1.4, probability 0.8) and blur
 (σ 0.1–2, probability 0.5), normalised float32, one channel. Used by `bench` alone.
@@ -8,9 +10,12 @@ crops (area 0.2–1) with flip, brightness and contrast (factors 0.6–1.4, prob
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from gca_dali.decode import decode_grey
+from gca_dali.device import CPU
+from gca_dali.fetch import Fetcher, make_fetcher
 from gca_dali.policy import ViewPolicy
 from gca_dali.read import read_files
 
@@ -24,9 +29,12 @@ def decode_only(work: Workload) -> Iterator[int]:
     """DALI reads and decodes; nothing else."""
     from nvidia.dali import pipeline_def
 
+    fetcher = make_fetcher(work.manifest)
+    batches = read_forever(work, fetcher)
+
     @pipeline_def(**work.dali_options)
     def define() -> Any:
-        return decode_grey(read_files(dali_paths(work)), work.deep, work.decoder)
+        return decode(work, fetcher.gives, batches)
 
     return run_forever(define())
 
@@ -36,9 +44,13 @@ def dali(work: Workload) -> Iterator[int]:
     import nvidia.dali.fn as fn
     from nvidia.dali import pipeline_def, types
 
+    fetcher = make_fetcher(work.manifest)
+    # Outside of the pipeline, whose conditionals would rewrite the code of what it calls.
+    batches = read_forever(work, fetcher)
+
     @pipeline_def(enable_conditionals=True, **work.dali_options)
     def define() -> tuple[Any, ...]:
-        images = decode_grey(read_files(dali_paths(work)), work.deep, work.decoder)
+        images = decode(work, fetcher.gives, batches)
         views = []
         for _ in range(work.num_views):
             view = fn.random_resized_crop(
@@ -74,6 +86,7 @@ def torchvision(work: Workload) -> Iterator[int]:
     from torchvision.io import ImageReadMode, decode_image
     from torchvision.transforms import v2
 
+    fetcher = make_fetcher(work.manifest)
     transform = v2.Compose(
         [
             v2.RandomResizedCrop(work.size, scale=(0.2, 1.0), antialias=True),
@@ -85,13 +98,24 @@ def torchvision(work: Workload) -> Iterator[int]:
         ]
     )
 
+    def read(index: int) -> torch.Tensor:
+        if work.manifest.places is None:
+            image = decode_image(work.files[index], mode=ImageReadMode.GRAY)
+        else:
+            image = torch.from_numpy(fetcher.fetch(index).copy())
+            if fetcher.gives == "encoded":
+                image = decode_image(image, mode=ImageReadMode.GRAY)
+            else:
+                image = image.permute(2, 0, 1)
+        # Torchvision neither flips nor resizes uint16.
+        return image if image.dtype == torch.uint8 else image.to(torch.float32) / work.white
+
     class Views(torch.utils.data.Dataset):
         def __len__(self) -> int:
             return work.batch_size * 100_000
 
         def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
-            file = work.files[index % len(work.files)]
-            image = decode_image(file, mode=ImageReadMode.GRAY)
+            image = read(index % len(work.files))
             return tuple(transform(image) for _ in range(work.num_views))
 
     loader = torch.utils.data.DataLoader(
@@ -126,19 +150,28 @@ def gca(work: Workload) -> Iterator[int]:
 RIVALS = {"gca": gca, "dali": dali, "torchvision": torchvision}
 
 
-def dali_paths(work: Workload) -> Any:
-    """Return an endless source of paths, batch by batch."""
-    import numpy as np
+def read_forever(work: Workload, fetcher: Fetcher) -> Iterator[list[Any]]:
+    """Yield batches of samples in the order of the manifest, again and again."""
+    rows = cycle(range(len(work.manifest)))
+    while True:
+        yield [fetcher.fetch(next(rows)) for _ in range(work.batch_size)]
+
+
+def decode(work: Workload, gives: str, batches: Iterator[list[Any]]) -> Any:
+    """Return decoded images (DALI, uint8 | uint16, [H, W, 1]) on the workload's device.
+
+    `gives` is what the batches hold, see `Fetcher`.
+    """
     import nvidia.dali.fn as fn
 
-    paths = [np.frombuffer(file.encode(), np.uint8) for file in work.files]
-
-    def next_batch(number: int) -> list[np.ndarray]:
-        first = number * work.batch_size
-        return [paths[(first + i) % len(paths)] for i in range(work.batch_size)]
-
-    numbers = iter(range(1 << 60))
-    return fn.external_source(lambda: next_batch(next(numbers)), batch=True)
+    layout = "HWC" if gives == "images" else ""
+    samples = fn.external_source(batches, batch=True, layout=layout)
+    if gives == "paths":
+        samples = read_files(samples)
+    mixed = work.device != CPU and not work.deep and gives != "images"
+    if gives != "images":
+        samples = decode_grey(samples, work.deep, "mixed" if mixed else "cpu")
+    return samples if mixed or work.device == CPU else samples.gpu()
 
 
 def run_forever(pipeline: Any) -> Iterator[int]:

@@ -1,7 +1,8 @@
 """A program that is forked and killed at random moments: prepares a store, or trains from one.
 
-`python killed_runs.py prepare MANIFEST FOLDER NUM_KILLS` and `... train STORE STATE NUM_KILLS`. The
-imports are paid once; each child does the work from where its predecessor was killed.
+`python killed_runs.py prepare MANIFEST FOLDER NUM_KILLS SECONDS`, `... train STORE STATE NUM_KILLS
+SECONDS`. The imports are paid once; each child does the work from where its predecessor was killed,
+after at most so many seconds. One that came to its end is followed by another run, FOLDER-1.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import signal
 import sys
 import time
 from pathlib import Path
+
+MOST_RUNS = 40
 
 
 def prepare(manifest_path: str, folder: str) -> None:
@@ -79,19 +82,18 @@ def main() -> None:
     import gca_dali.loader
     import gca_dali.prepare.run  # noqa: F401
 
-    kind, *arguments, wanted, rest = sys.argv[1:]
+    kind, source, target, wanted, longest = sys.argv[1:]
     work = {"prepare": prepare, "train": train}[kind]
-    chance, num_killed, longest = random.Random(0), 0, float(rest)
-    while num_killed < int(wanted):
-        # A child that came to its end begins nothing again: the rest of the kills need less time.
-        if run_child(work, arguments, chance.uniform(0.0, longest)):
-            longest *= 0.7
-            if longest < 0.02:
-                break
+    chance, num_killed, ended = random.Random(0), 0, []
+    while num_killed < int(wanted) and len(ended) < MOST_RUNS:
+        arguments = [source, f"{target}-{len(ended)}"]
+        if run_child(work, arguments, chance.uniform(0.0, float(longest))):
+            ended.append(arguments[1])  # begin another
         else:
             num_killed += 1
+    arguments = [source, f"{target}-{len(ended)}"]
     whole = run_child(work, arguments, None)
-    print(json.dumps({"killed": num_killed, "whole": whole}))
+    print(json.dumps({"killed": num_killed, "whole": whole, "ended": [*ended, arguments[1]]}))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gca_dali.cli.common import Report, command, make_app
+from gca_dali.cli.common import MachineOptions, Report, command, make_app
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,15 +23,17 @@ LOADERS = ("gca", "dali", "torchvision")
 @command(app, "--loaders")
 def bench(
     manifest: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            metavar="[MANIFEST]", help="A folder, a CSV or a manifest; phantom JPEGs by default."
+            metavar="[MANIFEST]",
+            help="A folder, CSV, manifest, or a store or its URL; phantom JPEGs by default.",
         ),
     ] = None,
+    *,
+    machine: MachineOptions,
     loaders: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"Of {', '.join(LOADERS)}.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
     views: Annotated[int, typer.Option(min=1, help="Views per image.")] = 2,
     size: Annotated[int, typer.Option(min=1, help="Side of a view in pixels.")] = 224,
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds.")] = 7,
@@ -41,12 +43,21 @@ def bench(
     import tempfile
 
     from gca_dali.bench import Workload, measure
+    from gca_dali.device import choose_device
     from gca_dali.progress import track
+    from gca_dali_kernels.cpu.parallel import num_cores
 
     names = tuple(loaders or LOADERS)
     with tempfile.TemporaryDirectory() as scratch:
         opened = open_images(manifest, Path(scratch))
-        work = Workload(opened, batch_size=batch_size, num_views=views, size=size)
+        work = Workload(
+            opened,
+            batch_size=machine.batch_size,
+            num_views=views,
+            size=size,
+            num_threads=num_cores(),
+            device=choose_device(machine.device),
+        )
         turns = iter(
             track(range(rounds * (len(names) + 1)), rounds * (len(names) + 1), "measuring")
         )
@@ -73,7 +84,7 @@ def bench(
     return Report(result, _show(decode_only, measured, result))
 
 
-def open_images(source: Path | None, scratch: Path) -> Manifest:
+def open_images(source: str | None, scratch: Path) -> Manifest:
     """Open the manifest, or write phantom JPEGs of 1.3 megapixels."""
     from gca_dali.manifest import Manifest
 

@@ -36,8 +36,9 @@ def read_boxes_csv(path: str | Path, rows: Rows) -> list[ImageBoxes]:
     Parameters
     ----------
     path : str or Path
-        Its paths are relative to its own folder and matched by resolved path; boxes of other
-        images are passed over. Without the column `is_abnormality` every box is a lesion.
+        Its paths are relative to its own folder and matched by resolved path; for a store they
+        are those of the originals, as its manifest had them. Boxes of other images are passed
+        over. Without the column `is_abnormality` every box is a lesion.
     rows : Rows
         A manifest.
 
@@ -62,16 +63,21 @@ def read_boxes_csv(path: str | Path, rows: Rows) -> list[ImageBoxes]:
     lesion = np.ones(len(table), bool)
     if "is_abnormality" in table.columns:
         lesion = table.numbers("is_abnormality") == 1
-    folder = path.resolve().parent
-    owner = {os.path.realpath(file): row for row, file in enumerate(rows.files)}
-    row_of = np.array(
-        [owner.get(os.path.realpath(folder / name), -1) for name in table.text("path").tolist()],
-        np.int64,
-    )
+    names = table.text("path").tolist()
+    if rows.places is None:
+        folder = path.resolve().parent
+        files, named = rows.files, [os.path.realpath(folder / name) for name in names]
+        owner = {os.path.realpath(file): row for row, file in enumerate(files)}
+    else:
+        owner = {name: row for row, name in enumerate(rows.path.tolist())}
+        named = [os.path.normpath(name) for name in names]
+    row_of = np.array([owner.get(name, -1) for name in named], np.int64)
     if len(table) and not (row_of >= 0).any():
+        remedy = "Put the CSV where its paths start."
+        if rows.places is not None:
+            remedy = f"A store calls its first {rows.path[0]}."
         raise ValueError(
-            f"boxes in {path} must belong to images of the manifest, got none that do. Put the CSV "
-            f"where its paths start."
+            f"boxes in {path} must belong to images of the manifest, got none that do. {remedy}"
         )
     return [
         ImageBoxes(corners[(row_of == row) & lesion], corners[(row_of == row) & ~lesion])

@@ -11,24 +11,13 @@ import pytest
 
 from gca_dali.bench import Throughput, Workload, measure
 from gca_dali.manifest import Manifest
+from gca_dali.prepare.run import StoreOptions, prepare_store
 
 
 def test_json_has_the_keys_of_the_contract(phantoms):
+    options = "--loaders gca dali --batch-size 4 --size 32 --rounds 2 --seconds 0.1 --device cpu"
     command = [sys.executable, "-m", "gca_dali.cli.main", "bench", str(phantoms / "images")]
-    command += [
-        "--loaders",
-        "gca",
-        "dali",
-        "--batch-size",
-        "4",
-        "--size",
-        "32",
-        "--rounds",
-        "2",
-        "--seconds",
-        "0.1",
-        "--json",
-    ]
+    command += [*options.split(), "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -36,6 +25,14 @@ def test_json_has_the_keys_of_the_contract(phantoms):
     assert list(result["loaders"]) == ["gca", "dali"]
     for row in result["loaders"].values():
         assert row["images_per_second"] > 0 and row["ratio_to_decode_only"] > 0
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw8", "png16", "raw16"])
+def test_a_store_is_measured_as_files_are(phantoms, tmp_path, encoding):
+    prepare_store(Manifest.from_csv(phantoms / "labels.csv"), tmp_path, StoreOptions(64, encoding))
+    work = Workload(Manifest.open(tmp_path), batch_size=4, size=32)
+    decode_only, loaders = measure(work, ["gca", "dali", "torchvision"], num_rounds=2, seconds=0.1)
+    assert all(min(one.rates) > 0 for one in (decode_only, *loaders))
 
 
 def test_ratios_are_taken_within_a_round():

@@ -10,6 +10,7 @@ import pytest
 from gca_dali.boxes import SIGMA_SHARE, box_maps
 from gca_dali.gaze.boxes import ImageBoxes, read_boxes_csv
 from gca_dali.manifest import Manifest
+from gca_dali.prepare.run import StoreOptions, prepare_store
 from make_images import put_csv, put_images
 
 NO_BOX = np.zeros((0, 4))
@@ -86,3 +87,17 @@ def test_boxes_of_a_csv_find_their_rows(tmp_path):
     first, second = read_boxes_csv(csv, Manifest.from_folder(tmp_path / "images"))
     assert len(first.lesions) == 0
     np.testing.assert_array_equal(second.lesions, [[4, 3, 6, 5], [0, 0, 2, 2]])
+
+
+def test_boxes_find_the_rows_of_a_store(phantoms, tmp_path):
+    originals = Manifest.from_csv(phantoms / "labels.csv")
+    prepare_store(originals, tmp_path / "store", StoreOptions(48, "jpeg"))
+    store = Manifest.open(tmp_path / "store")
+    boxes = phantoms / "boxes.csv"
+    for mine, other in zip(
+        read_boxes_csv(boxes, store), read_boxes_csv(boxes, originals), strict=True
+    ):
+        np.testing.assert_array_equal(mine.lesions, other.lesions)
+    elsewhere = put_csv(tmp_path, "path,x,y,w,h\nnowhere.png,1,1,2,2\n", "boxes.csv")
+    with pytest.raises(ValueError, match=r"got none that do. A store calls its first images/"):
+        read_boxes_csv(elsewhere, store)
