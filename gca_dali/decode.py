@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
-EIGHT_BITS = np.array([0, 255], np.float32)  # the values that become black and white
+from gca_dali.device import CPU, is_out_of_memory
+
+# The values that become black and white.
+EIGHT_BITS = np.array([0, 255], np.float32)
+SIXTEEN_BITS = np.array([0, 65535], np.float32)
 
 
 def decode_grey(encoded: Any, deep: bool, device: str) -> Any:
@@ -32,8 +36,37 @@ def decode_grey(encoded: Any, deep: bool, device: str) -> Any:
     return fn.decoders.image(encoded, device=device, output_type=types.GRAY, dtype=dtype)
 
 
-def find_fault(encoded: np.ndarray, deep: bool, name: str) -> str | None:
-    """Return why a file cannot be decoded, or None if it can; decodes it once, alone.
+def decode_either(encoded: Any, keys: Any, is_deep: Any, find_ranges: Any, device: str) -> Any:
+    """Return images (DALI, uint16, [H, W, 1]) and the values that become black and white.
+
+    The CPU decodes deep images, `device` the others of the same batch. The pipeline's conditionals
+    must be on: they turn the `if` into a choice for each sample.
+
+    Parameters
+    ----------
+    encoded, keys : nvidia.dali.DataNode
+        See `BatchSource`.
+    is_deep : nvidia.dali.DataNode, bool, []
+    find_ranges : callable
+        `ViewMaker.find_ranges`, of the deep ones.
+    device : str
+        "mixed"; "cpu" for a pipeline without a GPU.
+    """
+    import nvidia.dali.fn as fn
+    from nvidia.dali import types
+
+    if is_deep:
+        decoded = decode_grey(encoded, True, device="cpu")
+        ranges = fn.python_function(decoded, keys, function=find_ranges, batch_processing=True)
+        images = decoded.gpu() if device == "mixed" else decoded
+    else:
+        images = decode_grey(encoded, True, device=device)
+        ranges = types.Constant(SIXTEEN_BITS, device="cpu")
+    return images, ranges
+
+
+def find_fault(encoded: np.ndarray, deep: bool, name: str, device: str = CPU) -> str | None:
+    """Return why a file cannot be decoded, or None if it can; decodes it alone.
 
     Parameters
     ----------
@@ -43,23 +76,46 @@ def find_fault(encoded: np.ndarray, deep: bool, name: str) -> str | None:
         As in `decode_grey`.
     name : str
         What messages call it.
-    """
-    import nvidia.dali.fn as fn
-    from nvidia.dali import pipeline_def
+    device : str
+        "cpu", or "cuda:N" for a file that goes to the GPU's decoder.
 
+    Raises
+    ------
+    RuntimeError
+        If a GPU has no memory left, which is no fault of the file.
+    """
     from gca_dali.image import UnreadableImageError, decode_image
 
-    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
-    def define() -> Any:
-        return decode_grey(fn.external_source(lambda: [encoded], batch=True), deep, "cpu")
-
-    try:
-        define().run()
-    except RuntimeError as error:
+    refusal = _try_decoder(encoded, deep, CPU)
+    if refusal is not None:
         try:
             decode_image(encoded.tobytes(), name)
         except UnreadableImageError as explained:
             return str(explained)
+        return refusal
+    if device == CPU:
+        return None
+    refusal = _try_decoder(encoded, deep, device)
+    return refusal and f"the GPU's decoder refuses what the CPU's accepts: {refusal}"
+
+
+def _try_decoder(encoded: np.ndarray, deep: bool, device: str) -> str | None:
+    """Return what DALI says of one file; None if it decodes it."""
+    import nvidia.dali.fn as fn
+    from nvidia.dali import pipeline_def
+
+    device_id = None if device == CPU else int(device.removeprefix("cuda:"))
+    decoder = "cpu" if device == CPU else "mixed"
+
+    @pipeline_def(batch_size=1, num_threads=1, device_id=device_id)
+    def define() -> Any:
+        return decode_grey(fn.external_source(lambda: [encoded], batch=True), deep, decoder)
+
+    try:
+        define().run()
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         # DALI ends with two lines of its own; the decoder's word stands before them.
         lines = [line for line in str(error).splitlines() if line and "no longer valid" not in line]
         return lines[-1]

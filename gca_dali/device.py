@@ -122,8 +122,12 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     True
     """
     text = str(error).lower()
-    explained = text.startswith("gpu memory must")
-    return not explained and any(sign in text for sign in OUT_OF_MEMORY)
+    return not is_explained(error) and any(sign in text for sign in OUT_OF_MEMORY)
+
+
+def is_explained(error: RuntimeError) -> bool:
+    """Tell whether an error is one that `explained_memory` or a resident set has raised."""
+    return str(error).startswith("GPU memory must")
 
 
 def current_gpu() -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from gca_dali.checks import check_at_least, check_choice
 from gca_dali.decode import find_fault
 from gca_dali.deliver import deliver
-from gca_dali.device import CPU, choose_device, explained_memory
+from gca_dali.device import CPU, choose_device, explained_memory, is_explained
 from gca_dali.direct import DirectPipeline
 from gca_dali.order import Order
 from gca_dali.pipeline import ViewMaker, build_pipeline
@@ -253,11 +253,14 @@ class GCALoader:
 
     def _find_faults(self, batch: np.ndarray, error: RuntimeError) -> None:
         """Set aside what cannot be decoded; raise the error if that explains nothing."""
-        if self.source.gives == "images":
-            raise error  # nothing was decoded
+        if self.source.gives == "images" or is_explained(error):
+            raise error  # nothing was decoded, or there was no memory
         faults = 0
         for index, encoded in map(self.source.fetch_encoded, batch.tolist()):
-            reason = find_fault(encoded, self._deep, str(self.manifest.path[index]))
+            name = str(self.manifest.path[index])
+            # Deep images go to the CPU's decoder everywhere.
+            device = CPU if self.source.is_deep[index] else self.device
+            reason = find_fault(encoded, self._deep, name, device)
             if reason is not None:
                 self.quarantine.add(index, reason)
                 faults += 1

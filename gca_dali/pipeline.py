@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gca_dali.decode import decode_grey, value_ranges
+from gca_dali.decode import decode_either, decode_grey, value_ranges
 from gca_dali.device import CPU
 from gca_dali.policy import ViewPolicy
 from gca_dali.read import BatchSource, read_samples
@@ -85,7 +85,7 @@ class ViewMaker:
 
     def find_ranges(self, images: list[np.ndarray], keys: list[np.ndarray]) -> list[np.ndarray]:
         """Return the values of each image that become black and white, float32, B × [2]."""
-        index = np.array(keys, np.int64)[:, 0]
+        index = np.array(keys, np.int64).reshape(-1, 2)[:, 0]
         return list(value_ranges(images, self.stretched[index]))
 
 
@@ -116,6 +116,7 @@ def build_pipeline(
         batch_size=batch_size,
         num_threads=maker.num_threads or num_cores(),
         device_id=int(device.removeprefix("cuda:")) if on_gpu else None,
+        enable_conditionals=on_gpu and deep,
     )
     def define() -> tuple[Any, ...]:
         outputs = load_images(source, maker, deep, device)
@@ -135,19 +136,30 @@ def build_pipeline(
 def load_images(source: BatchSource, maker: ViewMaker, deep: bool, device: str) -> tuple[Any, ...]:
     """Return images (DALI, uint8 | uint16, [H, W, 1]) on the device, and keys.
 
-    A GPU decodes images of 8 bits itself. The others come from the CPU, with the ranges of their
-    values (float32, [2]) as the last output.
+    A GPU decodes images of 8 bits itself. Deeper ones, and those of a store of raw pixels, come
+    from the CPU, and with any of them in the manifest the values that become black and white
+    (float32, [2]) are the last output.
     """
     import nvidia.dali.fn as fn
 
     samples, keys = read_samples(source)
-    if source.gives == "images":
-        images = samples
-    elif deep or device == CPU:
-        images = decode_grey(samples, deep, device="cpu")
-    else:
-        return decode_grey(samples, deep, device="mixed"), keys
+    if source.gives != "images" and device != CPU and not source.is_deep.all():
+        if not deep:
+            return decode_grey(samples, deep, device="mixed"), keys
+        return decode_in_branches(samples, keys, source, maker, device="mixed")
+    images = samples if source.gives == "images" else decode_grey(samples, deep, device="cpu")
     if device == CPU:
         return images, keys
     ranges = fn.python_function(images, keys, function=maker.find_ranges, batch_processing=True)
     return images.gpu(), keys, ranges
+
+
+def decode_in_branches(
+    samples: Any, keys: Any, source: BatchSource, maker: ViewMaker, device: str
+) -> tuple[Any, ...]:
+    """Return images, keys and ranges: deep images by way of the CPU, the others by `device`."""
+    import nvidia.dali.fn as fn
+
+    is_deep = fn.python_function(keys, function=source.find_deep, batch_processing=True)
+    images, ranges = decode_either(samples, keys, is_deep, maker.find_ranges, device)
+    return images, keys, ranges

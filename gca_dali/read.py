@@ -52,6 +52,7 @@ class BatchSource:
         self.fetcher = make_fetcher(manifest)
         self.gives = self.fetcher.gives
         self.num_samples = len(manifest)
+        self.is_deep = manifest.bits > 8
         self.quarantine = quarantine
         self.seed = seed
         self.batches: Iterator[np.ndarray] = iter(())
@@ -104,6 +105,10 @@ class BatchSource:
             self.quarantine.check_left()
             candidate = replacement(index, attempt, self.num_samples, self.seed)
             attempt += 1
+
+    def find_deep(self, keys: list[np.ndarray]) -> list[np.ndarray]:
+        """Tell which samples have more than 8 bits: keys, int64, B × [2] → bool, B × []."""
+        return [self.is_deep[key[0], ...] for key in keys]
 
     def fetch_encoded(self, index: int) -> Sample:
         """Do what `fetch` does, and read the file whose path it gives."""

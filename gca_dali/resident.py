@@ -88,6 +88,7 @@ class ResidentPipeline:
             batch_size=FILL_BATCH,
             num_threads=self.maker.num_threads or 1,
             device_id=None if self.device == CPU else int(self.device.removeprefix("cuda:")),
+            enable_conditionals=self.device != CPU and deep,
         )
         def define() -> tuple[Any, ...]:
             return load_images(self.source, self.maker, deep, self.device)

@@ -181,11 +181,15 @@ def test_too_little_memory_is_explained(straw, phantoms, monkeypatch):
         CudaViews(loader._maker, manifest.label, "cpu")
 
 
-@pytest.mark.parametrize("deep", [False, True])
-def test_the_graph_of_a_gpu(deep, phantoms, monkeypatch):
+@pytest.mark.parametrize(
+    ("deep_rows", "expected"), [([], ["mixed"]), ([1], ["cpu", "mixed"]), (range(28), ["cpu"])]
+)
+def test_the_graph_of_a_gpu(deep_rows, expected, phantoms, monkeypatch):
     """A GPU decodes 8 bits; 16 bits come from the CPU with the ranges of their values."""
     manifest = Manifest.from_csv(phantoms / "labels.csv")
     loader = GCALoader(manifest, ViewPolicy.random(), batch_size=2, device="cpu")
+    loader.source.is_deep[deep_rows] = True
+    deep = bool(loader.source.is_deep.any())
     graphs, decoders, decode = [], [], fn.decoders.image
 
     def note(*given, **named):
@@ -198,6 +202,6 @@ def test_the_graph_of_a_gpu(deep, phantoms, monkeypatch):
     (graph,) = graphs
     graph._build_graph()
     assert graph.device_id == 1
-    assert decoders == ["cpu" if deep else "mixed"]
+    assert decoders == expected
     outputs = [output.device for output in graph._graph_out]
     assert outputs == ["gpu", "cpu", "cpu"][: 3 if deep else 2]

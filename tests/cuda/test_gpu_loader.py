@@ -70,6 +70,19 @@ def test_deep_images(deep_phantoms):
 
 
 @pytest.mark.parametrize("resident", [False, True])
+def test_deep_images_among_others(phantoms, deep_phantoms, tmp_path, resident):
+    for number, folder in enumerate((phantoms, deep_phantoms)):
+        for file in sorted((folder / "images").iterdir())[:4]:
+            (tmp_path / f"{number}_{file.name}").write_bytes(file.read_bytes())
+    manifest = Manifest.from_folder(tmp_path)
+    assert sorted(set(manifest.bits.tolist())) == [8, 16]
+    options = {"batch_size": 2, "saliency": "centre"}
+    found = GCALoader(manifest, GCA, device="cuda", resident=resident, **options)
+    for mine, other in zip(found, GCALoader(manifest, GCA, device="cpu", **options), strict=True):
+        assert_same(mine, other)
+
+
+@pytest.mark.parametrize("resident", [False, True])
 def test_a_consumer_on_a_side_stream(make, resident):
     """Batches taken behind slow work on another stream are the same; so are those kept."""
     expected = list(make("cpu"))

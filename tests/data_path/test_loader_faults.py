@@ -107,3 +107,29 @@ def test_images_of_one_pixel_and_of_extreme_shape(tmp_path):
         assert len(batch) == 3
         assert all(view.isfinite().all() for view in batch.views)
         assert (batch.retained >= 0.9).all()
+
+
+def test_a_file_that_only_the_gpu_refuses_is_set_aside(copied, monkeypatch):
+    """The GPU's decoder is played: it refuses one file and takes the others."""
+    bad = Path(copied.files[3]).read_bytes()
+
+    def decode(encoded: np.ndarray, deep: bool, device: str) -> str | None:
+        return "Unsupported" if device == "cuda:0" and encoded.tobytes() == bad else None
+
+    monkeypatch.setattr("gca_dali.decode._try_decoder", decode)
+    loader = GCALoader(copied, POLICY, batch_size=4, device="cpu")
+    vars(loader)["device"] = "cuda:0"
+    loader._find_faults(np.arange(8), RuntimeError("Critical error"))
+    assert loader.quarantine.reasons == {
+        3: "the GPU's decoder refuses what the CPU's accepts: Unsupported"
+    }
+    with pytest.raises(RuntimeError, match="Critical error"):
+        loader._find_faults(np.arange(8, 12), RuntimeError("Critical error"))
+
+
+def test_too_little_memory_blames_no_file(copied):
+    garble(copied.files[3])
+    loader = GCALoader(copied, POLICY, batch_size=4, device="cpu")
+    with pytest.raises(RuntimeError, match="GPU memory must hold"):
+        loader._find_faults(np.arange(4), RuntimeError("GPU memory must hold the batch, got x"))
+    assert not loader.quarantine.reasons

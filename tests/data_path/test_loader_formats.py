@@ -11,9 +11,11 @@ import torch
 
 from benchmarks.fuzz_seeds import make_dicom
 from gca_dali import GCALoader, Manifest, ViewPolicy
-from gca_dali.decode import decode_grey
+from gca_dali.decode import decode_grey, value_ranges
 from gca_dali.fetch import FileFetcher, wrap_pixels
 from gca_dali.operators import Crop
+from gca_dali.pipeline import decode_in_branches
+from gca_dali.read import read_samples
 from gca_dali.voi import DicomOptions
 from make_images import encode, make_ramp, make_rare_tiffs
 
@@ -182,3 +184,33 @@ def test_the_patient_stays_in_the_file_unless_asked_for(mixed, tmp_path, caplog)
     named = Manifest.from_folder(mixed, dicom=DicomOptions(with_patient=True))
     assert set(named.where(format="dicom").patient) == {"4711"}
     assert set(named.where(format="jpeg").patient) == {""}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_each_image_of_a_batch_takes_its_own_decoder(mixed, batch_size):
+    """What a pipeline with a GPU does, with the CPU in its place: deep images by one branch."""
+    from nvidia.dali import pipeline_def
+
+    manifest = Manifest.from_folder(mixed)
+    assert len(set((manifest.bits > 8).tolist())) == 2
+    loader = GCALoader(manifest, WHOLE, batch_size=batch_size, device="cpu", drop_last=False)
+    source, maker = loader.source, loader._maker
+    source.start(loader.order.batches(0, 0), 0)
+
+    @pipeline_def(batch_size=batch_size, num_threads=1, device_id=None, enable_conditionals=True)
+    def define():
+        samples, keys = read_samples(source)
+        return decode_in_branches(samples, keys, source, maker, "cpu")
+
+    pipeline, seen = define(), []
+    for _ in range(len(loader)):
+        images, keys, ranges = pipeline.run()
+        for image, key, values in zip(images, keys, ranges, strict=True):
+            row = int(np.asarray(key)[0])
+            true, found = manifest.read(row), np.asarray(image)[..., 0]
+            expected = true if true.dtype == np.uint16 else true.astype(np.uint16) * 257
+            np.testing.assert_array_equal(found, expected)
+            [limits] = value_ranges([found], manifest.stretched[[row]])
+            np.testing.assert_array_equal(np.asarray(values), limits)
+            seen.append(row)
+    assert sorted(seen) == list(range(len(manifest)))
