@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gca_dali.checks import check_at_least, check_choice
+from gca_dali.cpu_views import CpuViews
 from gca_dali.decode import find_fault
 from gca_dali.deliver import deliver
 from gca_dali.device import CPU, choose_device, explained_memory, is_explained
-from gca_dali.direct import DirectPipeline
 from gca_dali.order import Order
 from gca_dali.pipeline import ViewMaker, build_pipeline
 from gca_dali.policy import ViewPolicy
@@ -202,7 +202,7 @@ class GCALoader:
         )
 
     @cached_property
-    def _pipeline(self) -> Pipeline | ResidentPipeline | DirectPipeline:
+    def _pipeline(self) -> Pipeline | ResidentPipeline | CpuViews:
         """The pipeline, built at the first batch."""
         where = {"deep": self._deep, "device": self.device}
         if self.config.resident:
@@ -210,8 +210,10 @@ class GCALoader:
                 self.source, self._maker, **where, find_faults=self._find_faults
             )
         if self.source.gives == "images" and self.device == CPU:
-            return DirectPipeline(self.source, self._maker)
-        return build_pipeline(self.source, self._maker, batch_size=self.config.batch_size, **where)
+            return CpuViews(self.source, self._maker)  # there is nothing to decode
+        batch_size = self.config.batch_size
+        pipeline = build_pipeline(self.source, self._maker, batch_size=batch_size, **where)
+        return CpuViews(pipeline, self._maker) if self.device == CPU else pipeline
 
     @cached_property
     def _cuda(self) -> CudaViews | None:

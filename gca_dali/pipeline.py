@@ -2,9 +2,11 @@
 
     order → read → decode → saliency → windows → views → deliver
 
-Enters: a manifest, a policy and a saliency table. Leaves: a DALI pipeline whose outputs `deliver`
-hands to torch. Each step is the module of that name. On a GPU the pipeline ends with the images on
-the device, and `cuda_views` takes the steps after that, one launch each, on the caller's stream.
+Enters: a manifest, a policy and a saliency table. Leaves: a DALI pipeline that ends with decoded
+images on the device, and `ViewMaker`, the steps from there to what `deliver` hands to torch. Each
+step is the module of that name. On the CPU `cpu_views` runs the maker in a thread, while DALI
+decodes the next batch; on a GPU `cuda_views` takes its steps, one launch each, on the caller's
+stream.
 """
 
 from __future__ import annotations
@@ -26,12 +28,10 @@ from gca_dali_kernels.cpu.parallel import num_cores
 if TYPE_CHECKING:
     from nvidia.dali import Pipeline
 
-NUM_DECISIONS = 4  # outputs after the views: keys, windows, retained, grown
-
 
 @dataclass(frozen=True)
 class ViewMaker:
-    """The steps between decoding and delivery, one call per batch.
+    """The steps between decoding and delivery on the CPU, one call per batch.
 
     Attributes
     ----------
@@ -52,18 +52,6 @@ class ViewMaker:
     num_views: int
     num_threads: int = 0
 
-    def __call__(self, images: list[np.ndarray], keys: list[np.ndarray]) -> tuple[list, ...]:
-        """Return V views and the decisions of each sample.
-
-        Parameters
-        ----------
-        images : list of numpy.ndarray, uint8 | uint16, B × [H, W, 1]
-        keys : list of numpy.ndarray, int64, B × [2]
-            Index and epoch.
-        """
-        images = [image.reshape(image.shape[:2]) for image in images]
-        return tuple(list(output) for output in self.make(images, np.array(keys, np.int64)))
-
     def make(self, images: list[np.ndarray], keys: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return V views, float32, [B, 1, size, size], windows in pixels, retained and grown.
 
@@ -80,8 +68,12 @@ class ViewMaker:
         ranges = value_ranges(images, self.stretched[index])
         views = make_views(images, ranges, plan, index, key, self.policy, self.num_threads)
 
-        per_view = (views[:, v, None] for v in range(self.num_views))
-        return (*per_view, plan.windows_px(shapes), plan.retained, plan.grown.view(np.uint8))
+        return (
+            *views[:, :, None],
+            plan.windows_px(shapes),
+            plan.retained,
+            plan.grown.view(np.uint8),
+        )
 
     def find_ranges(self, images: list[np.ndarray], keys: list[np.ndarray]) -> list[np.ndarray]:
         """Return the values of each image that become black and white, float32, B × [2]."""
@@ -92,22 +84,19 @@ class ViewMaker:
 def build_pipeline(
     source: BatchSource, maker: ViewMaker, *, deep: bool, batch_size: int, device: str
 ) -> Pipeline:
-    """Return the built pipeline.
-
-    Its outputs are on the CPU V views, then keys, windows, retained, grown; on a GPU the images
-    there, then keys and, where the CPU decoded, the ranges of their values.
+    """Return the built pipeline, which ends with what `load_images` gives.
 
     Parameters
     ----------
     source : BatchSource
     maker : ViewMaker
+        Finds the ranges of deep images.
     deep : bool
         Decode to 16 bits, which the CPU does.
     batch_size : int
     device : str
         "cpu" or "cuda:N".
     """
-    import nvidia.dali.fn as fn
     from nvidia.dali import pipeline_def
 
     on_gpu = device != CPU
@@ -119,14 +108,7 @@ def build_pipeline(
         enable_conditionals=on_gpu and deep,
     )
     def define() -> tuple[Any, ...]:
-        outputs = load_images(source, maker, deep, device)
-        if on_gpu:
-            return outputs
-        images, keys = outputs
-        *views, windows, retained, grown = fn.python_function(
-            images, keys, function=maker, num_outputs=maker.num_views + 3, batch_processing=True
-        )
-        return (*views, keys, windows, retained, grown)
+        return load_images(source, maker, deep, device)
 
     pipeline = define(prefetch_queue_depth=2)
     pipeline.build()

@@ -220,7 +220,7 @@ class PreviewMaker:
         maps = self._table.take(index, [image])
         plan = plan_views(maps, index, shapes, key, self.policy, self.num_views)
         ranges = value_ranges([image], self.manifest.stretched[index])
-        views = make_views([image], ranges, plan, index, key, self.policy)[0]
+        views = make_views([image], ranges, plan, index, key, self.policy)[:, 0]
         # The image of a store is smaller than its original.
         placed = PlacedWindows.from_plan(plan, np.array([image.shape], np.int32), self.policy)
         shrink = np.tile(np.array(image.shape) / shapes[0], 2)

@@ -60,6 +60,7 @@ class BatchSource:
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="gca_dali-read")
         self._ahead: deque[list[Future[list[Sample]]]] = deque()
         self._lock = Lock()
+        self._turn = Lock()  # one thread asks for batches, another stops them
 
     def start(self, batches: Iterator[np.ndarray], epoch: int) -> None:
         """Serve these batches from the next call on."""
@@ -68,18 +69,20 @@ class BatchSource:
 
     def stop(self) -> None:
         """End the epoch at the next call."""
-        self.batches = iter(())
-        for part in (part for parts in self._ahead for part in parts):
-            part.cancel()
-        self._ahead.clear()
+        with self._turn:
+            self.batches = iter(())
+            for part in (part for parts in self._ahead for part in parts):
+                part.cancel()
+            self._ahead.clear()
 
     def __call__(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Return samples and keys (index, epoch), int64, [B, 2], of the next batch."""
-        while len(self._ahead) < NUM_AHEAD and (batch := next(self.batches, None)) is not None:
-            self._ahead.append(self._submit(batch.tolist()))
-        if not self._ahead:
-            raise StopIteration
-        found = [sample for part in self._ahead.popleft() for sample in part.result()]
+        with self._turn:
+            while len(self._ahead) < NUM_AHEAD and (batch := next(self.batches, None)) is not None:
+                self._ahead.append(self._submit(batch.tolist()))
+            if not self._ahead:
+                raise StopIteration
+            found = [sample for part in self._ahead.popleft() for sample in part.result()]
         index = np.array([index for index, _ in found], np.int64)
         keys = np.stack([index, np.full_like(index, self.epoch)], axis=1)
         return [data for _, data in found], keys

@@ -41,12 +41,12 @@ def make_views(
 
     Returns
     -------
-    numpy.ndarray, float32, [B, V, size, size]
+    numpy.ndarray, float32, [V, B, size, size]
     """
     from gca_dali_kernels.cpu.render_views import render_views
 
     num_views = plan.windows.shape[1]
-    views = np.empty((len(images), num_views, policy.size, policy.size), np.float32)
+    views = np.empty((num_views, len(images), policy.size, policy.size), np.float32)
     render_views(
         images,
         ranges,
@@ -54,7 +54,7 @@ def make_views(
         index,
         key,
         (policy.window_law, policy.view_looks(num_views)),
-        views,
+        views.swapaxes(0, 1),
         num_threads,
     )
     return views

@@ -20,10 +20,12 @@ WHOLE = (0, 0, 768, 768)
 NO_CUTOUT = (0, 0, 0, 0)
 
 
-def render_cpu(*inputs):
+def render_cpu(*inputs, views_first: bool = False):
     """Call the Numba twin with the reference's arguments."""
     images, ranges, saliency, plan, index, key, looks, size = inputs
-    views = np.full((len(images), len(looks[1]), *size), np.nan, np.float32)
+    shape = (len(looks[1]), len(images)) if views_first else (len(images), len(looks[1]))
+    views = np.full((*shape, *size), np.nan, np.float32)
+    views = views.swapaxes(0, 1) if views_first else views
     cpu.render_views(images, ranges, (*saliency, *plan), index, key, looks, views)
     return views
 
@@ -143,6 +145,14 @@ def test_blur_by_hand(render):
 @pytest.mark.parametrize("case", view_cases() + pyramid_cases(), ids=lambda case: case.name)
 def test_parity(case: ViewCase):
     assert_views_match(case, render_cpu(*case.inputs))
+
+
+def test_views_may_come_first_in_memory():
+    case = view_cases()[0]
+    views = render_cpu(*case.inputs)
+    np.testing.assert_array_equal(render_cpu(*case.inputs, views_first=True), views)
+    with pytest.raises(ValueError, match="views must be contiguous"):
+        cpu.as_planes(np.empty((2, 3, 4, 8), np.float32)[..., ::2])
 
 
 @pytest.mark.parametrize("case", pyramid_cases(), ids=lambda case: case.name)

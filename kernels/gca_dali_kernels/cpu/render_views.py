@@ -61,7 +61,7 @@ def render_views(
     plan : tuple of numpy.ndarray
         Maps, marks, windows, turns and cutouts, as the reference takes them in two tuples.
     views : numpy.ndarray, float32, [B, V, height, width]
-        Written in place.
+        Written in place; contiguous, or an array [V, B, height, width] with its axes swapped.
     num_threads : int
         0 means one per core; the views do not depend on it.
     """
@@ -69,6 +69,7 @@ def render_views(
     records = np.array([look.record for look in view_looks], dtype=LOOK_DTYPE)
     words = np.array([key[0], key[1], 0], np.uint64)
     maps, marks, windows, turns, cutouts = plan
+    planes, numbers = as_planes(views)
 
     def work(first: int, last: int) -> None:
         for b in range(first, last):
@@ -80,24 +81,45 @@ def render_views(
                 (windows[b], turns[b], cutouts[b]),
                 one_key,
                 (law.rotations_q16, records),
-                views[b],
+                planes,
+                numbers[b],
             )
 
     run_parallel(work, len(images), num_threads)
 
 
+def as_planes(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same memory as [B · V, height, width], and the number of each view in it, [B, V].
+
+    Raises
+    ------
+    ValueError
+        If neither B nor V comes first in memory.
+    """
+    first = views if views.flags.c_contiguous else views.swapaxes(0, 1)
+    if not first.flags.c_contiguous:
+        raise ValueError(
+            f"views must be contiguous, got strides {views.strides}. Swap no other axes than the "
+            "first two."
+        )
+    numbers = np.arange(views.shape[0] * views.shape[1]).reshape(first.shape[:2])
+    if first is not views:
+        numbers = np.ascontiguousarray(numbers.T)
+    return first.reshape(-1, *views.shape[2:]), numbers
+
+
 @compiled
-def render_image(image, saliency, plan, key, looks, views) -> None:
+def render_image(image, saliency, plan, key, looks, planes, numbers) -> None:
     """Render all views of one image, from the level of the pyramid that suits each."""
-    shape, num_views = image.shape, len(views)
+    shape, num_views = image.shape, len(numbers)
     inputs = (saliency, plan, key, looks)
     levels = np.empty(num_views, np.int64)
     for v in range(num_views):
         y0, x0, y1, x1 = window_px(plan[0][v], saliency[1].shape, shape)
-        scales = (y1 - y0) / views.shape[1], (x1 - x0) / views.shape[2]
+        scales = (y1 - y0) / planes.shape[1], (x1 - x0) / planes.shape[2]
         levels[v] = choose_level(scales[0], scales[1], shape[0], shape[1])
         if levels[v] == 0:
-            render_one(image, (0, 0), shape, 0, v, inputs, views[v])
+            render_one(image, (0, 0), shape, 0, v, inputs, planes[numbers[v]])
     highest = levels.max()
     if highest == 0:
         return
@@ -111,7 +133,7 @@ def render_image(image, saliency, plan, key, looks, views) -> None:
     for level in range(lowest, highest + 1):
         for v in range(num_views):
             if levels[v] == level:
-                render_one(small, (top, left), shape, level, v, inputs, views[v])
+                render_one(small, (top, left), shape, level, v, inputs, planes[numbers[v]])
         if level < highest:
             smaller = np.empty((small.shape[0] // 2, small.shape[1] // 2), F32)
             shrink(small, (0, 0), 1, smaller)
