@@ -3,7 +3,8 @@
     python benchmarks/ssl/bench_waiting.py XRAYS --store STORE
 
 Enters: anything that `Manifest.open` takes. Leaves: rows in benchmarks/results/ssl_waiting.json,
-one run each of 30 steps after 5 that are not counted, the sources in turn.
+one run each of some steps after 2 that are not counted, the sources in turn. With fewer images than
+steps need, epochs begin inside a run, and their first batch is waited for.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.meter import Meter
 from gca_dali.ssl.run import PretrainRun
 
-NUM_WARM_STEPS, NUM_STEPS = 5, 30
+NUM_WARM_STEPS = 2
 
 
 def main() -> None:
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224, help="side of a view in pixels")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="counted in each run")
     options = parser.parse_args()
 
     sources = {"files": options.source}
@@ -76,7 +78,7 @@ def measure(manifest: Manifest, options: argparse.Namespace) -> dict[str, float]
             num_done += 1
             if num_done == NUM_WARM_STEPS:
                 meter.close_interval()
-            if num_done == NUM_WARM_STEPS + NUM_STEPS:
+            if num_done == NUM_WARM_STEPS + options.steps:
                 return meter.close_interval()
 
 
