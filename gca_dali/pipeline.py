@@ -1,4 +1,4 @@
-"""The product on one page: files in, views out, as one DALI pipeline.
+"""The product on one page: files in, views out, through a DALI pipeline.
 
     order → read → decode → saliency → windows → views → deliver
 
