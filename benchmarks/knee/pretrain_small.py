@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="side of a view in pixels")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--result", type=Path, default=RESULTS / "knee_small.json")
+    parser.add_argument("--result", type=Path, default=RESULTS / "knee_pretrain_small.json")
     options = parser.parse_args()
 
     manifest = draw_images(Manifest.from_csv(options.labels), options.num_images)
