@@ -94,10 +94,12 @@ def profile(manifest_path: str, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name, loader in loaders.items():
             take(loader, 3, 0.0)
+            time.sleep(1.0)  # all queues are full before and after, so what is timed is 12 batches
             spent.clear()
             start, images = time.process_time(), 0
             for _ in range(12):
                 images += next(loader)
+            time.sleep(1.0)
             spent[name] = time.process_time() - start
             for step, seconds in spent.items():
                 samples.setdefault(step, []).append(1e3 * seconds / images)
