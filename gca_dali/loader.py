@@ -180,10 +180,8 @@ class GCALoader:
                 self._set_aside(error)
                 continue
             self.position += self.order.global_batch_size
-            if self._cuda is None:
-                yield deliver(outputs, self.labels, self.policy)
-            else:
-                yield self._cuda(outputs)
+            cuda = self._cuda
+            yield cuda(outputs) if cuda else deliver(outputs, self.labels, self.policy)
 
     def _run(self) -> tuple[Any, ...]:
         with explained_memory():
@@ -204,15 +202,12 @@ class GCALoader:
     @cached_property
     def _pipeline(self) -> Pipeline | ResidentPipeline | CpuViews:
         """The pipeline, built at the first batch."""
-        where = {"deep": self._deep, "device": self.device}
+        given, where = (self.source, self._maker), {"deep": self._deep, "device": self.device}
         if self.config.resident:
-            return ResidentPipeline(
-                self.source, self._maker, **where, find_faults=self._find_faults
-            )
+            return ResidentPipeline(*given, **where, find_faults=self._find_faults)
         if self.source.gives == "images" and self.device == CPU:
-            return CpuViews(self.source, self._maker)  # there is nothing to decode
-        batch_size = self.config.batch_size
-        pipeline = build_pipeline(self.source, self._maker, batch_size=batch_size, **where)
+            return CpuViews(*given)  # there is nothing to decode
+        pipeline = build_pipeline(*given, batch_size=self.config.batch_size, **where)
         return CpuViews(pipeline, self._maker) if self.device == CPU else pipeline
 
     @cached_property
@@ -259,10 +254,9 @@ class GCALoader:
             raise error  # nothing was decoded, or there was no memory
         faults = 0
         for index, encoded in map(self.source.fetch_encoded, batch.tolist()):
-            name = str(self.manifest.path[index])
             # Deep images go to the CPU's decoder everywhere.
             device = CPU if self.source.is_deep[index] else self.device
-            reason = find_fault(encoded, self._deep, name, device)
+            reason = find_fault(encoded, self._deep, str(self.manifest.path[index]), device)
             if reason is not None:
                 self.quarantine.add(index, reason)
                 faults += 1
