@@ -82,13 +82,14 @@ def main() -> None:
     import gca_dali.loader
     import gca_dali.prepare.run  # noqa: F401
 
-    kind, source, target, wanted, longest = sys.argv[1:]
+    kind, source, target, wanted, seconds = sys.argv[1:]
     work = {"prepare": prepare, "train": train}[kind]
-    chance, num_killed, ended = random.Random(0), 0, []
+    chance, num_killed, ended, longest = random.Random(0), 0, [], float(seconds)
     while num_killed < int(wanted) and len(ended) < MOST_RUNS:
         arguments = [source, f"{target}-{len(ended)}"]
-        if run_child(work, arguments, chance.uniform(0.0, float(longest))):
-            ended.append(arguments[1])  # begin another
+        if run_child(work, arguments, chance.uniform(0.0, longest)):
+            ended.append(arguments[1])  # begin another, and kill it earlier on a fast machine
+            longest *= 0.85
         else:
             num_killed += 1
     arguments = [source, f"{target}-{len(ended)}"]
