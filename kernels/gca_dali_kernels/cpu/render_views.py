@@ -34,8 +34,8 @@ from gca_dali_kernels.cpu.resample import (
     shrink_bytes,
     sum_separable,
     tent_taps,
-    transpose,
 )
+from gca_dali_kernels.cpu.turn import transpose
 from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
 from gca_dali_kernels.look import LOOK_DTYPE, NO_MASK, SOFT_MASK, ViewLook
 from gca_dali_kernels.philox import APPEARANCE
@@ -219,7 +219,8 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
         column_taps = axis_taps((x0, x1), (0, width), 0, num_columns, 1.0, turn[2])
         sum_separable(saliency.T.copy(), column_taps, row_taps, values)
         return
-    row_weights, column_weights = np.empty(min(3, height), F32), np.empty(min(3, width), F32)
+    row_weights = np.empty((1, min(2, height)), F32)
+    column_weights = np.empty((1, min(2, width)), F32)
     for j in range(num_columns):
         u = ((j + 0.5) / num_columns - 0.5) * (window[3] - window[1])
         if turn[2]:
@@ -228,12 +229,12 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
             v = ((i + 0.5) / num_rows - 0.5) * (window[2] - window[0])
             y = (y0 + y1) / 2 + (turn[0] * v + turn[1] * u) * cells_y
             x = (x0 + x1) / 2 + (turn[0] * u - turn[1] * v) * cells_x
-            row = tent_taps(y, 1.0, 0, height, row_weights)
-            column = tent_taps(x, 1.0, 0, width, column_weights)
+            row = tent_taps(y, 1.0, 0, height, row_weights, 0)
+            column = tent_taps(x, 1.0, 0, width, column_weights, 0)
             total = F32(0.0)
-            for k in range(len(row_weights)):
-                for m in range(len(column_weights)):
-                    weight = row_weights[k] * column_weights[m]
+            for k in range(row_weights.shape[1]):
+                for m in range(column_weights.shape[1]):
+                    weight = row_weights[0, k] * column_weights[0, m]
                     total += weight * F32(saliency[row + k, column + m])
             values[i, j] = total
 

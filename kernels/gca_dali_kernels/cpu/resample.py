@@ -11,10 +11,9 @@ import math
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled, fused
+from gca_dali_kernels.cpu.compiled import borrowing, compiled, fused
+from gca_dali_kernels.cpu.turn import NUM_TURNED, turn_rows
 
-# Rows transposed at a time: as many streams as the L1 cache has ways to spare.
-NUM_TURNED = 8
 # PSNR against the unhalved filter is above 50 dB on chest and hip radiographs; 1.0 gives 45 dB.
 LEAST_SCALE = 1.25
 # Averaging two pixels adds 1/4 px² of variance, a tent of support s has s²/6: s² shrinks by 3/2.
@@ -106,24 +105,25 @@ def tent_support(scale, level):
     return max(math.sqrt(max(scale * scale - added, 0.0)) * 0.5**level, 1.0)
 
 
-@compiled
-def tent_taps(centre, support, low, high, weights):
-    """Write normalised tent weights of the pixels around `centre` in low…high − 1.
+@borrowing
+def tent_taps(centre, support, low, high, weights, i):
+    """Write normalised tent weights of the pixels around `centre` in low…high − 1 into row `i`.
 
-    Returns the first pixel. All of `weights` is written; pixels beyond the tent weigh 0.
+    Returns the first pixel. All of the row is written; pixels beyond the tent weigh 0.
     """
-    num_taps = len(weights)
+    num_taps = weights.shape[1]
     first = math.floor(centre - support + 0.5)
     first = max(min(first, high - num_taps), low)
-    total = 0.0
+    slope, total = 1.0 / support, 0.0
     for k in range(num_taps):
-        weight = max(0.0, 1.0 - abs(first + k + 0.5 - centre) / support)
-        weights[k] = weight
+        weight = max(0.0, 1.0 - abs(first + k + 0.5 - centre) * slope)
+        weights[i, k] = weight
         total += weight
     if total == 0.0:
-        weights[0 if centre < first else num_taps - 1] = total = 1.0
+        weights[i, 0 if centre < first else num_taps - 1] = total = 1.0
+    scale = F32(1.0 / total)
     for k in range(num_taps):
-        weights[k] /= total
+        weights[i, k] *= scale
     return first
 
 
@@ -134,16 +134,21 @@ def axis_taps(edges, bounds, level, num_rows, support, flip):
     `edges` are the window's start and end in pixels of the original; `bounds` is the range of
     level pixels that the view may see; `flip` takes the rows from the end.
     """
-    start, end = edges
-    scale = (end - start) / num_rows
-    low, high = bounds
-    num_taps = min(math.ceil(2 * support) + 1, high - low)
+    num_taps = min(math.ceil(2 * support), bounds[1] - bounds[0])
     firsts, weights = np.empty(num_rows, np.int64), np.empty((num_rows, num_taps), F32)
+    fill_taps(edges, bounds, level, support, flip, firsts, weights)
+    return firsts, weights
+
+
+@borrowing
+def fill_taps(edges, bounds, level, support, flip, firsts, weights) -> None:
+    """Write what `axis_taps` returns."""
+    num_rows = len(firsts)
+    start, scale = edges[0], (edges[1] - edges[0]) / num_rows
     for i in range(num_rows):
         from_start = num_rows - 1 - i if flip else i
         centre = (start + (from_start + 0.5) * scale) * 0.5**level
-        firsts[i] = tent_taps(centre, support, low, high, weights[i])
-    return firsts, weights
+        firsts[i] = tent_taps(centre, support, bounds[0], bounds[1], weights, i)
 
 
 @compiled
@@ -179,34 +184,11 @@ def sum_rows(source, first, weights, columns, target) -> None:
 
 
 @compiled
-def turn_rows(rows, num_columns, first, turned) -> None:
-    """Write eight rows as eight columns, from column `first` on: reads and writes in order."""
-    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
-    r4, r5, r6, r7 = rows[4], rows[5], rows[6], rows[7]
-    for x in range(num_columns):
-        column = turned[x, first : first + NUM_TURNED]
-        column[0], column[1], column[2], column[3] = r0[x], r1[x], r2[x], r3[x]
-        column[4], column[5], column[6], column[7] = r4[x], r5[x], r6[x], r7[x]
-
-
-@compiled
-def transpose(source, target) -> None:
-    """Write the transposed array."""
-    num_rows, num_columns = source.shape
-    whole = num_rows - num_rows % NUM_TURNED
-    for first in range(0, whole, NUM_TURNED):
-        turn_rows(source[first : first + NUM_TURNED], num_columns, first, target)
-    for i in range(whole, num_rows):
-        for j in range(num_columns):
-            target[j, i] = source[i, j]
-
-
-@compiled
 def sum_separable(source, row_taps, column_taps, turned_view) -> None:
     """Sum weighted rows, then weighted columns; the result comes out transposed, [columns, rows].
 
     Both passes run along contiguous floats, which takes one transposition between them. The one
-    back comes with the blur, which is such a sum too, or is made by `transpose`.
+    back comes with the blur, which is such a sum too, or is made by `turn.transpose`.
     """
     row_firsts, row_weights = row_taps
     column_firsts, column_weights = column_taps
@@ -220,7 +202,7 @@ def sum_separable(source, row_taps, column_taps, turned_view) -> None:
         for r in range(min(NUM_TURNED, num_rows - first)):
             i = first + r
             sum_rows(source, row_firsts[i], row_weights[i], (low, high), rows[r])
-        turn_rows(rows, high - low, first, turned)
+        turn_rows(rows, 0, high - low, first, turned)
     for j in range(num_columns):
         sum_rows(turned, column_firsts[j] - low, column_weights[j], (0, num_rows), turned_view[j])
 
@@ -254,8 +236,8 @@ def resample_turned(source, window, shape, level, turn, outside, turned_view) ->
     support_y = tent_support((y1 - y0) / num_rows, level)
     support_x = tent_support((x1 - x0) / num_columns, level)
     height, width = source.shape
-    row_weights = np.empty(min(math.ceil(2 * support_y) + 1, height), F32)
-    column_weights = np.empty(min(math.ceil(2 * support_x) + 1, width), F32)
+    row_weights = np.empty((1, min(math.ceil(2 * support_y), height)), F32)
+    column_weights = np.empty((1, min(math.ceil(2 * support_x), width)), F32)
     for j in range(num_columns):
         u = ((j + 0.5) / num_columns - 0.5) * (x1 - x0)
         if turn[2]:
@@ -266,12 +248,12 @@ def resample_turned(source, window, shape, level, turn, outside, turned_view) ->
             x = (x0 + x1) / 2 + turn[0] * u - turn[1] * v
             total = F32(outside)
             if 0.0 <= y < shape[0] and 0.0 <= x < shape[1]:
-                row = tent_taps(y * shrink, support_y, 0, height, row_weights)
-                column = tent_taps(x * shrink, support_x, 0, width, column_weights)
+                row = tent_taps(y * shrink, support_y, 0, height, row_weights, 0)
+                column = tent_taps(x * shrink, support_x, 0, width, column_weights, 0)
                 total = F32(0.0)
-                for k in range(len(row_weights)):
+                for k in range(row_weights.shape[1]):
                     line, part = source[row + k], F32(0.0)
-                    for m in range(len(column_weights)):
-                        part += column_weights[m] * F32(line[column + m])
-                    total += row_weights[k] * part
+                    for m in range(column_weights.shape[1]):
+                        part += column_weights[0, m] * F32(line[column + m])
+                    total += row_weights[0, k] * part
             turned_view[j, i] = total
