@@ -81,8 +81,8 @@ class CpuViews:
         if isinstance(self.images, BatchSource):
             images, keys = self.images()
         else:
-            # The pipeline takes its memory back when it runs again: images are used before, keys
-            # leave with the batch.
+            # No image is copied (`at` would). The pipeline takes its memory back when it runs
+            # again: images are used before, keys leave with the batch.
             decoded, found = self.images.run()
-            images, keys = [decoded.at(b) for b in range(len(decoded))], found.as_array().copy()
+            images, keys = [np.asarray(image) for image in decoded], found.as_array().copy()
         return [image.reshape(image.shape[:2]) for image in images], keys

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+NUM_TURNS = 3  # of the profile, in a round
 
 
 @dataclass(frozen=True)
@@ -88,23 +89,26 @@ def profile(manifest_path: str, rounds: int) -> dict[str, float]:
     for name, (owner, attribute) in places.items():
         setattr(owner, attribute, timed(name, getattr(owner, attribute)))
     loaders = {"decode_only": decode_only(work), "loader": gca(work)}
-    samples: dict[str, list[float]] = {}
     for loader in loaders.values():
         take(loader, 5, 0.0)
-    for _ in range(rounds):
+    spent.clear()
+    # Short turns and sums: the machine is not as fast in one minute as in the next, and images
+    # differ in size.
+    images = dict.fromkeys(loaders, 0)
+    for _ in range(rounds * NUM_TURNS):
         for name, loader in loaders.items():
+            before = dict(spent)
             take(loader, 3, 0.0)
             time.sleep(1.0)  # all queues are full before and after, so what is timed is 12 batches
-            spent.clear()
-            start, images = time.process_time(), 0
-            for _ in range(12):
-                images += next(loader)
+            spent |= {step: before.get(step, 0.0) for step in places}
+            start = time.process_time()
+            images[name] += sum(next(loader) for _ in range(12))
             time.sleep(1.0)
-            spent[name] = time.process_time() - start
-            for step, seconds in spent.items():
-                samples.setdefault(step, []).append(1e3 * seconds / images)
-    # Other work on the machine only adds: the least is what the step itself takes.
-    steps = {name: min(values) for name, values in samples.items()}
+            spent[name] = before.get(name, 0.0) + time.process_time() - start
+    steps = {
+        step: 1e3 * seconds / images["decode_only" if step == "decode_only" else "loader"]
+        for step, seconds in spent.items()
+    }
     steps["rest"] = steps["loader"] - steps["decode_only"] - sum(steps[name] for name in places)
     return steps
 

@@ -67,7 +67,7 @@ def turn_rows(rows, first_row, num_columns, first, turned) -> None:
     """Write eight rows, from `first_row` on, as eight columns of `turned`, from `first` on."""
     whole = num_columns - num_columns % NUM_TURNED
     for x in range(0, whole, NUM_TURNED):
-        turn_square(rows, first_row, x, turned, x, first)
+        turn_square(rows, first_row, x, turned, x, first)  # pyright: ignore[reportCallIssue]
     for x in range(whole, num_columns):
         for k in range(NUM_TURNED):
             turned[x, first + k] = rows[first_row + k, x]
