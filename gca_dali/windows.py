@@ -83,6 +83,7 @@ def plan_views(
     from gca_dali_kernels.cpu.sample_windows import sample_windows
 
     law = policy.window_law
+    index = np.ascontiguousarray(index)  # Numba compiles the kernels for each layout
     integrals, marks = integrate_maps(maps, num_threads)
     windows, turns, retained, grown = sample_windows(
         integrals, marks, index, shapes, key, law, num_views, num_threads

@@ -76,7 +76,7 @@ def render_views(
             one_key = words.copy()
             one_key[2] = index[b]
             render_image(
-                images[b],
+                read_only(images[b]),
                 (ranges[b], maps[b], marks[b]),
                 (windows[b], turns[b], cutouts[b]),
                 one_key,
@@ -86,6 +86,16 @@ def render_views(
             )
 
     run_parallel(work, len(images), num_threads)
+
+
+def read_only(image: np.ndarray) -> np.ndarray:
+    """Return a view of the image that cannot be written, as a memory map or bytes give it.
+
+    Numba compiles for each of the two; so it compiles once.
+    """
+    image = image.view()
+    image.flags.writeable = False
+    return image
 
 
 def as_planes(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
