@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 NUM_IMAGES = 48
 NUM_SHOWN = 3
 PHANTOM_SEED, PREVIEW_SEED = 7, 96  # a picture with lesions, and with each operator in it
-# Enough to learn where lesions are, in a minute on two cores.
-NUM_RECORDINGS, RECORDING_PX, RECORDING_SEED = 200, 192, 11
+# Enough to learn where lesions are, in half a minute on two cores.
+NUM_RECORDINGS, RECORDING_PX, RECORDING_SEED = 120, 192, 11
 NUM_FIT_EPOCHS, FIT_BATCH_SIZE, FIT_INPUT_PX = 12, 8, 96
 BATCH_SIZE = 16
 VIEW_PX = 64
