@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,24 +92,23 @@ def profile(manifest_path: str, rounds: int) -> dict[str, float]:
     loaders = {"decode_only": decode_only(work), "loader": gca(work)}
     for loader in loaders.values():
         take(loader, 5, 0.0)
-    spent.clear()
     # Short turns and sums: the machine is not as fast in one minute as in the next, and images
     # differ in size.
     images = dict.fromkeys(loaders, 0)
+    totals: defaultdict[str, float] = defaultdict(float)
     for _ in range(rounds * NUM_TURNS):
         for name, loader in loaders.items():
-            before = dict(spent)
             take(loader, 3, 0.0)
             time.sleep(1.0)  # all queues are full before and after, so what is timed is 12 batches
-            spent |= {step: before.get(step, 0.0) for step in places}
+            spent.clear()
             start = time.process_time()
             images[name] += sum(next(loader) for _ in range(12))
             time.sleep(1.0)
-            spent[name] = before.get(name, 0.0) + time.process_time() - start
-    steps = {
-        step: 1e3 * seconds / images["decode_only" if step == "decode_only" else "loader"]
-        for step, seconds in spent.items()
-    }
+            totals[name] += time.process_time() - start
+            for step, seconds in spent.items():
+                totals[step] += seconds
+    steps = {step: 1e3 * totals[step] / images["loader"] for step in (*places, "loader")}
+    steps["decode_only"] = 1e3 * totals["decode_only"] / images["decode_only"]
     steps["rest"] = steps["loader"] - steps["decode_only"] - sum(steps[name] for name in places)
     return steps
 

@@ -40,13 +40,9 @@ def begin_store(folder: Path, settings: Settings) -> None:
     begun = About.from_json(path.read_bytes(), str(path)).settings
     for name in (field.name for field in fields(Settings)):
         if getattr(begun, name) != getattr(settings, name):
-            # A store without maps has the name ''.
-            earlier, now = (
-                repr(getattr(one, name)).replace("''", "none") for one in (begun, settings)
-            )
             raise ValueError(
-                f"store must go on with {name} {earlier}, as {folder} was begun, got {now}. "
-                "Choose another folder or the same options."
+                f"store must go on with {name} {getattr(begun, name)!r}, as {folder} was begun, "
+                f"got {getattr(settings, name)!r}. Choose another folder or the same options."
             )
 
 

@@ -102,8 +102,7 @@ def test_what_the_package_imports_is_declared():
 
 def test_kernels_import_numpy_numba_and_cupy_only():
     imports = find_imports(ROOT / "kernels")
-    # llvmlite is Numba's compiler.
-    allowed = {"numpy", "numba", "llvmlite", "cupy", "gca_dali_kernels"}
+    allowed = {"numpy", "numba", "cupy", "gca_dali_kernels"}
     assert set(imports) - set(sys.stdlib_module_names) - allowed == set()
 
 

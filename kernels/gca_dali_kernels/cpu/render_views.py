@@ -34,8 +34,8 @@ from gca_dali_kernels.cpu.resample import (
     shrink_bytes,
     sum_separable,
     tent_taps,
+    transpose,
 )
-from gca_dali_kernels.cpu.turn import transpose
 from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
 from gca_dali_kernels.look import LOOK_DTYPE, NO_MASK, SOFT_MASK, ViewLook
 from gca_dali_kernels.philox import APPEARANCE

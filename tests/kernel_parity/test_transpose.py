@@ -1,10 +1,9 @@
-"""Transposition by squares: the same elements, whatever the shape, and nothing beside them."""
+"""Transposition by eight rows: the same elements, whatever the shape, and nothing beside them."""
 
 import numpy as np
 import pytest
-from numba.core.errors import TypingError
 
-from gca_dali_kernels.cpu.turn import NUM_TURNED, transpose, turn_rows
+from gca_dali_kernels.cpu.resample import NUM_TURNED, transpose, turn_rows
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (224, 224), (1, 1), (7, 9), (9, 7), (16, 3), (31, 40)])
@@ -25,16 +24,3 @@ def test_turns_eight_rows_into_their_columns_only(num_columns):
     expected = np.full_like(turned, -1)
     expected[:num_columns, columns] = rows[NUM_TURNED : 2 * NUM_TURNED, :num_columns].T
     np.testing.assert_array_equal(turned, expected)
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.uint8])
-def test_refuses_what_is_not_float32(dtype):
-    square = np.zeros((8, 8), dtype)
-    with pytest.raises(TypingError, match="turn_square takes float32"):
-        transpose(square, np.zeros((8, 8), np.float32))
-
-
-def test_refuses_what_is_not_contiguous():
-    square = np.zeros((8, 16), np.float32)[:, ::2]
-    with pytest.raises(TypingError, match="turn_square takes contiguous arrays"):
-        transpose(square, np.zeros((8, 8), np.float32))
