@@ -41,11 +41,14 @@ def run_parallel(work: Callable[[int, int], None], num_items: int, num_threads: 
         work(0, num_items)
         return
     pool = thread_pool(num_threads, os.getpid())
-    # Images differ in size: small parts, taken as threads come free, keep all of them busy.
+    # Images differ in size: small parts, taken as threads come free, keep all of them busy. One
+    # future per thread and not per part: a future costs as much as the windows of ten images.
     step = max(num_items // (num_threads * 8), 1)
-    futures = [
-        pool.submit(work, first, min(first + step, num_items))
-        for first in range(0, num_items, step)
-    ]
-    for future in futures:
+    starts = iter(range(0, num_items, step))  # its `next` is one step under the GIL
+
+    def work_on_parts() -> None:
+        for first in starts:
+            work(first, min(first + step, num_items))
+
+    for future in [pool.submit(work_on_parts) for _ in range(num_threads)]:
         future.result()
