@@ -1,7 +1,7 @@
 """Blur, contrast, noise, mask, cutout and normalisation in Numba; twin of `reference.render_views`.
 
-Enters: a resampled view, float32, transposed until it is blurred. Leaves: the finished view, in
-the order that the reference documents.
+Enters: a resampled view, float32. Leaves: the same memory, finished in the order that the
+reference documents.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled
+from gca_dali_kernels.cpu.compiled import compiled, fused
 from gca_dali_kernels.cpu.philox import draw
-from gca_dali_kernels.cpu.resample import sum_separable
+from gca_dali_kernels.cpu.resample import sum_rows
 from gca_dali_kernels.look import NOISE_DEVIATION, NOISE_MEAN
 from gca_dali_kernels.philox import NOISE
 
@@ -54,26 +54,57 @@ def solarize(view) -> None:
 
 
 @compiled
-def gaussian_taps(sigma, length):
-    """Return first pixels and weights of a Gaussian cut at 3 sigma; the border pixels repeat."""
+def gaussian_weights(sigma):
+    """Return the weights of a Gaussian cut at 3 sigma, float32, [2 · radius + 1]."""
     radius = math.ceil(3.0 * sigma)
-    num_taps = min(2 * radius + 1, length)
-    firsts, weights = np.empty(length, np.int64), np.zeros((length, num_taps), F32)
-    gaussian = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    gaussian /= gaussian.sum()
-    for i in range(length):
-        firsts[i] = min(max(i - radius, 0), length - num_taps)
-        for k in range(-radius, radius + 1):
-            weights[i, min(max(i + k, 0), length - 1) - firsts[i]] += F32(gaussian[k + radius])
-    return firsts, weights
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    return (weights / weights.sum()).astype(F32)
 
 
 @compiled
-def blur(turned_view, sigma, view) -> None:
-    """Blur a transposed view with a Gaussian; the result is upright."""
-    num_columns, num_rows = turned_view.shape
-    row_taps, column_taps = gaussian_taps(sigma, num_columns), gaussian_taps(sigma, num_rows)
-    sum_separable(turned_view, row_taps, column_taps, view)
+def fold_weights(weights, i, length):
+    """Return the first pixel around `i`, and weights where those beyond the border fall on it."""
+    radius = len(weights) // 2
+    num_taps = min(len(weights), length)
+    first = min(max(i - radius, 0), length - num_taps)
+    folded = np.zeros(num_taps, F32)
+    for k in range(-radius, radius + 1):
+        folded[min(max(i + k, 0), length - 1) - first] += weights[k + radius]
+    return first, folded
+
+
+@fused
+def sum_neighbours(line, weights, target) -> None:
+    """Write Σ weights[k] · line[j + k] for each j, four at a time: loads are what it costs."""
+    num_columns, num_taps = len(target), len(weights)
+    done = num_taps % 4
+    target[:] = F32(0.0)
+    for k in range(done):
+        for j in range(num_columns):
+            target[j] += weights[k] * line[j + k]
+    while done < num_taps:
+        weight_0, weight_1 = weights[done], weights[done + 1]
+        weight_2, weight_3 = weights[done + 2], weights[done + 3]
+        near = line[done : done + num_columns + 3]
+        for j in range(num_columns):
+            pair = weight_0 * near[j] + weight_1 * near[j + 1]
+            target[j] += pair + weight_2 * near[j + 2] + weight_3 * near[j + 3]
+        done += 4
+
+
+@compiled
+def blur(sharp, sigma, view) -> None:
+    """Write the view blurred by a Gaussian; the border pixels repeat."""
+    num_rows, num_columns = sharp.shape
+    weights = gaussian_weights(sigma)
+    radius = len(weights) // 2
+    line = np.empty(num_columns + 2 * radius, F32)
+    for i in range(num_rows):
+        first, folded = fold_weights(weights, i, num_rows)
+        inner = line[radius : radius + num_columns]
+        sum_rows(sharp, first, folded, (0, num_columns), inner)
+        line[:radius], line[radius + num_columns :] = inner[0], inner[-1]
+        sum_neighbours(line, weights, view[i])
 
 
 @compiled
@@ -111,18 +142,18 @@ def mask_hard(view, saliency, level) -> None:
 
 
 @compiled
-def finish_view(view, cutout, look, target) -> None:
-    """Normalise, black out the cutout, and write the view."""
+def finish_view(view, cutout, look) -> None:
+    """Normalise, and black out the cutout."""
     num_rows, num_columns = view.shape
     scale, offset = F32(1.0 / look.deviation), F32(-look.mean / look.deviation)
     for i in range(num_rows):
-        source, line = view[i], target[i]
+        line = view[i]
         for j in range(num_columns):
-            line[j] = source[j] * scale + offset
+            line[j] = line[j] * scale + offset
     top, bottom = covered_range(cutout[0], cutout[2], num_rows)
     left, right = covered_range(cutout[1], cutout[3], num_columns)
     for i in range(top, bottom):
-        target[i, left:right] = offset
+        view[i, left:right] = offset
 
 
 @compiled

@@ -25,16 +25,13 @@ from gca_dali_kernels.cpu.compiled import compiled
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.cpu.resample import (
-    MOST_BYTE_LEVELS,
     axis_taps,
     choose_level,
+    halve,
     resample_turned,
     resample_upright,
-    shrink,
-    shrink_bytes,
     sum_separable,
     tent_taps,
-    transpose,
 )
 from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
 from gca_dali_kernels.look import LOOK_DTYPE, NO_MASK, SOFT_MASK, ViewLook
@@ -77,6 +74,7 @@ def render_views(
             one_key[2] = index[b]
             render_image(
                 read_only(images[b]),
+                np.empty(0, np.uint16 if images[b].dtype == np.uint8 else F32),
                 (ranges[b], maps[b], marks[b]),
                 (windows[b], turns[b], cutouts[b]),
                 one_key,
@@ -119,8 +117,11 @@ def as_planes(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @compiled
-def render_image(image, saliency, plan, key, looks, planes, numbers) -> None:
-    """Render all views of one image, from the level of the pyramid that suits each."""
+def render_image(image, like_sums, saliency, plan, key, looks, planes, numbers) -> None:
+    """Render all views of one image, from the level of the pyramid that suits each.
+
+    `like_sums` is an empty array of the type of that pyramid.
+    """
     shape, num_views = image.shape, len(numbers)
     inputs = (saliency, plan, key, looks)
     levels = np.empty(num_views, np.int64)
@@ -133,21 +134,17 @@ def render_image(image, saliency, plan, key, looks, planes, numbers) -> None:
     highest = levels.max()
     if highest == 0:
         return
-    lowest = levels[levels > 0].min()
     top, left, bottom, right = seen_region(plan, levels, highest, saliency[1].shape, shape)
-    small = np.empty(((bottom - top) >> lowest, (right - left) >> lowest), F32)
-    if image.itemsize == 1 and lowest <= MOST_BYTE_LEVELS:
-        shrink_bytes(image, (top, left), lowest, small)
-    else:
-        shrink(image, (top, left), lowest, small)
-    for level in range(lowest, highest + 1):
+    sums = np.empty(((bottom - top) // 2, (right - left) // 2), like_sums.dtype)
+    halve(image, (top, left), sums)
+    for level in range(1, highest + 1):
         for v in range(num_views):
             if levels[v] == level:
-                render_one(small, (top, left), shape, level, v, inputs, planes[numbers[v]])
+                render_one(sums, (top, left), shape, level, v, inputs, planes[numbers[v]])
         if level < highest:
-            smaller = np.empty((small.shape[0] // 2, small.shape[1] // 2), F32)
-            shrink(small, (0, 0), 1, smaller)
-            small = smaller
+            smaller = np.empty((sums.shape[0] // 2, sums.shape[1] // 2), sums.dtype)
+            halve(sums, (0, 0), smaller)
+            sums = smaller
 
 
 @compiled
@@ -170,31 +167,30 @@ def seen_region(plan, levels, highest, grid, shape):
 
 
 @compiled
-def render_one(source, corner, shape, level, v, inputs, target) -> None:
-    """Render view `v` from the image after `level` halvings, which begins at `corner`."""
+def render_one(source, corner, shape, level, v, inputs, view) -> None:
+    """Render view `v` from the sums after `level` halvings, which begin at `corner`."""
     (ranges, saliency, mark), (windows, turns, cutouts), key, (rotations_q16, looks) = inputs
     look, flip, step = looks[v], turns[v, 1], turns[v, 0]
     window = window_px(windows[v], saliency.shape, shape)
     y0, x0, y1, x1 = window
     seen = (y0 - corner[0], x0 - corner[1], y1 - corner[0], x1 - corner[1])
     rest = (shape[0] - corner[0], shape[1] - corner[1])
-    view, turned_view = np.empty(target.shape, F32), np.empty(target.shape[::-1], F32)
-    cosine, sine = 1.0, 0.0
-    if step == UPRIGHT:
-        resample_upright(source, seen, rest, level, flip, turned_view)
-    else:
-        cosine, sine = rotations_q16[step, 0] / 65536.0, rotations_q16[step, 1] / 65536.0
-        resample_turned(source, seen, rest, level, (cosine, sine, flip), ranges[0], turned_view)
-    scale = F32(1.0) / (ranges[1] - ranges[0])
-    scale_intensity(turned_view, scale, -ranges[0] * scale)
     first = draw(key, APPEARANCE | (v << 8), 0)
     second = draw(key, APPEARANCE | (v << 8), 1)
     third = draw(key, APPEARANCE | (v << 8), 2)
-    if second[1] < look.blur_q32:
-        sigma = between(second[2], look.blur_sigma_px_low, look.blur_sigma_px_high)
-        blur(turned_view, sigma, view)
+    blurred = second[1] < look.blur_q32
+    sharp = np.empty(view.shape, F32) if blurred else view
+    low, high = ranges[0] * F32(4.0**level), ranges[1] * F32(4.0**level)
+    cosine, sine = 1.0, 0.0
+    if step == UPRIGHT:
+        resample_upright(source, seen, rest, level, flip, sharp)
     else:
-        transpose(turned_view, view)
+        cosine, sine = rotations_q16[step, 0] / 65536.0, rotations_q16[step, 1] / 65536.0
+        resample_turned(source, seen, rest, level, (cosine, sine, flip), low, sharp)
+    scale_intensity(sharp, F32(1.0) / (high - low), low / (low - high))
+    if blurred:
+        sigma = between(second[2], look.blur_sigma_px_low, look.blur_sigma_px_high)
+        blur(sharp, sigma, view)
     if first[0] < look.jitter_q32:
         brightness = between(first[1], look.brightness_low, look.brightness_high)
         contrast = between(first[2], look.contrast_low, look.contrast_high)
@@ -207,13 +203,13 @@ def render_one(source, corner, shape, level, v, inputs, target) -> None:
         sigma = between(third[2], look.noise_sigma_low, look.noise_sigma_high)
         add_noise(view, sigma, key, v)
     if look.mask != NO_MASK and third[1] < look.mask_q32:
-        values = np.empty(target.shape, F32)
+        values = np.empty(view.shape, F32)
         view_saliency(saliency, window, shape, (cosine, sine, flip), values)
         if look.mask == SOFT_MASK:
             mask_softly(view, values)
         else:
             mask_hard(view, values, mark[4])
-    finish_view(view, cutouts[v], look, target)
+    finish_view(view, cutouts[v], look)
 
 
 @compiled
@@ -227,7 +223,7 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
     if turn[1] == 0.0:
         row_taps = axis_taps((y0, y1), (0, height), 0, num_rows, 1.0, False)
         column_taps = axis_taps((x0, x1), (0, width), 0, num_columns, 1.0, turn[2])
-        sum_separable(saliency.T.copy(), column_taps, row_taps, values)
+        sum_separable(saliency, row_taps, column_taps, values)
         return
     row_weights = np.empty((1, min(2, height)), F32)
     column_weights = np.empty((1, min(2, width)), F32)
