@@ -10,9 +10,8 @@ import math
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled, fused
+from gca_dali_kernels.cpu.compiled import borrowing, compiled, fused
 from gca_dali_kernels.cpu.philox import draw
-from gca_dali_kernels.cpu.resample import sum_rows
 from gca_dali_kernels.look import NOISE_DEVIATION, NOISE_MEAN
 from gca_dali_kernels.philox import NOISE
 
@@ -55,56 +54,47 @@ def solarize(view) -> None:
 
 @compiled
 def gaussian_weights(sigma):
-    """Return the weights of a Gaussian cut at 3 sigma, float32, [2 · radius + 1]."""
-    radius = math.ceil(3.0 * sigma)
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    return (weights / weights.sum()).astype(F32)
-
-
-@compiled
-def fold_weights(weights, i, length):
-    """Return the first pixel around `i`, and weights where those beyond the border fall on it."""
-    radius = len(weights) // 2
-    num_taps = min(len(weights), length)
-    first = min(max(i - radius, 0), length - num_taps)
-    folded = np.zeros(num_taps, F32)
-    for k in range(-radius, radius + 1):
-        folded[min(max(i + k, 0), length - 1) - first] += weights[k + radius]
-    return first, folded
+    """Return the centre's weight and those to one side of a Gaussian cut at 3 sigma, float32."""
+    weights = np.exp(-0.5 * (np.arange(math.ceil(3.0 * sigma) + 1) / sigma) ** 2)
+    return (weights / (2.0 * weights.sum() - weights[0])).astype(F32)
 
 
 @fused
-def sum_neighbours(line, weights, target) -> None:
-    """Write Σ weights[k] · line[j + k] for each j, four at a time: loads are what it costs."""
-    num_columns, num_taps = len(target), len(weights)
-    done = num_taps % 4
-    target[:] = F32(0.0)
-    for k in range(done):
-        for j in range(num_columns):
-            target[j] += weights[k] * line[j + k]
-    while done < num_taps:
-        weight_0, weight_1 = weights[done], weights[done + 1]
-        weight_2, weight_3 = weights[done + 2], weights[done + 3]
-        near = line[done : done + num_columns + 3]
-        for j in range(num_columns):
-            pair = weight_0 * near[j] + weight_1 * near[j + 1]
-            target[j] += pair + weight_2 * near[j + 2] + weight_3 * near[j + 3]
-        done += 4
+def sum_first(centre, before, after, weights, target) -> None:
+    """Write the weighted sum of a line and the two beside it."""
+    for j in range(len(target)):
+        target[j] = weights[0] * centre[j] + weights[1] * (before[j] + after[j])
+
+
+@fused
+def add_pair(before, after, weight, target) -> None:
+    """Add two lines that lie equally far from the centre."""
+    for j in range(len(target)):
+        target[j] += weight * (before[j] + after[j])
+
+
+@borrowing
+def blur_lines(sharp, weights, line, view) -> None:
+    """Blur along columns into `line`, whose ends repeat the border, then along it."""
+    num_rows, num_columns = sharp.shape
+    radius = len(weights) - 1
+    inner = line[radius : radius + num_columns]
+    for i in range(num_rows):
+        sum_first(sharp[i], sharp[max(i - 1, 0)], sharp[min(i + 1, num_rows - 1)], weights, inner)
+        for k in range(2, radius + 1):
+            add_pair(sharp[max(i - k, 0)], sharp[min(i + k, num_rows - 1)], weights[k], inner)
+        for k in range(radius):
+            line[k], line[radius + num_columns + k] = inner[0], inner[num_columns - 1]
+        sum_first(inner, line[radius - 1 :], line[radius + 1 :], weights, view[i])
+        for k in range(2, radius + 1):
+            add_pair(line[radius - k :], line[radius + k :], weights[k], view[i])
 
 
 @compiled
 def blur(sharp, sigma, view) -> None:
     """Write the view blurred by a Gaussian; the border pixels repeat."""
-    num_rows, num_columns = sharp.shape
     weights = gaussian_weights(sigma)
-    radius = len(weights) // 2
-    line = np.empty(num_columns + 2 * radius, F32)
-    for i in range(num_rows):
-        first, folded = fold_weights(weights, i, num_rows)
-        inner = line[radius : radius + num_columns]
-        sum_rows(sharp, first, folded, (0, num_columns), inner)
-        line[:radius], line[radius + num_columns :] = inner[0], inner[-1]
-        sum_neighbours(line, weights, view[i])
+    blur_lines(sharp, weights, np.empty(sharp.shape[1] + 2 * (len(weights) - 1), F32), view)
 
 
 @compiled

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import borrowing, compiled, fused
+from gca_dali_kernels.cpu.compiled import borrowing, compiled, fused, inlined
 
 NUM_TOGETHER = 8  # rows whose columns `sum_columns` sums at once
 # PSNR against the unhalved filter is above 50 dB on chest and hip radiographs; 1.0 gives 45 dB.
@@ -118,12 +118,29 @@ def level_bounds(start, end, length, level, level_length):
 
 @fused
 def sum_rows(source, first, weights, columns, target) -> None:
-    """Write the weighted sum of rows `first` onwards, four at a time: loads are what it costs."""
+    """Write the weighted sum of rows `first` onwards, up to four at a time: loads are the cost."""
     low, high = columns
     num_columns, num_taps = high - low, len(weights)
-    done = 0
-    target[:num_columns] = F32(0.0)
-    while done + 4 <= num_taps:
+    done = (num_taps - 1) % 4 + 1
+    row_0, weight_0 = source[first, low:high], weights[0]
+    row_1, weight_1 = source[first + min(1, done - 1), low:high], weights[min(1, done - 1)]
+    row_2, weight_2 = source[first + min(2, done - 1), low:high], weights[min(2, done - 1)]
+    row_3, weight_3 = source[first + done - 1, low:high], weights[done - 1]
+    if done == 1:
+        for x in range(num_columns):
+            target[x] = weight_0 * F32(row_0[x])
+    elif done == 2:
+        for x in range(num_columns):
+            target[x] = weight_0 * F32(row_0[x]) + weight_1 * F32(row_1[x])
+    elif done == 3:
+        for x in range(num_columns):
+            near = weight_0 * F32(row_0[x]) + weight_1 * F32(row_1[x])
+            target[x] = near + weight_2 * F32(row_2[x])
+    else:
+        for x in range(num_columns):
+            near = weight_0 * F32(row_0[x]) + weight_1 * F32(row_1[x])
+            target[x] = near + weight_2 * F32(row_2[x]) + weight_3 * F32(row_3[x])
+    while done < num_taps:
         row_0, weight_0 = source[first + done, low:high], weights[done]
         row_1, weight_1 = source[first + done + 1, low:high], weights[done + 1]
         row_2, weight_2 = source[first + done + 2, low:high], weights[done + 2]
@@ -132,27 +149,19 @@ def sum_rows(source, first, weights, columns, target) -> None:
             near = weight_0 * F32(row_0[x]) + weight_1 * F32(row_1[x])
             target[x] += near + weight_2 * F32(row_2[x]) + weight_3 * F32(row_3[x])
         done += 4
-    while done < num_taps:
-        row, weight = source[first + done, low:high], weights[done]
-        if weight != F32(0.0):
-            for x in range(num_columns):
-                target[x] += weight * F32(row[x])
-        done += 1
 
 
-@fused
-def sum_columns(rows, low, column_taps, sums) -> None:
-    """Write the weighted sums of columns of eight rows, which begin at column `low`.
-
-    Eight at a time, so that each weight is read once; a sum's columns lie too unevenly for SIMD.
-    """
+@inlined
+def sum_eight(rows, low, column_taps, num_taps, sums) -> None:
+    """Do what `sum_columns` does; where `num_taps` is a literal, the compiler unrolls its loop."""
     firsts, weights = column_taps
     row_0, row_1, row_2, row_3 = rows[0], rows[1], rows[2], rows[3]
     row_4, row_5, row_6, row_7 = rows[4], rows[5], rows[6], rows[7]
     for j in range(len(firsts)):
         x = np.uint64(firsts[j] - low)
         sum_0 = sum_1 = sum_2 = sum_3 = sum_4 = sum_5 = sum_6 = sum_7 = F32(0.0)
-        for weight in weights[j]:
+        for k in range(num_taps):
+            weight = weights[j, k]
             sum_0, sum_1 = sum_0 + weight * row_0[x], sum_1 + weight * row_1[x]
             sum_2, sum_3 = sum_2 + weight * row_2[x], sum_3 + weight * row_3[x]
             sum_4, sum_5 = sum_4 + weight * row_4[x], sum_5 + weight * row_5[x]
@@ -162,22 +171,53 @@ def sum_columns(rows, low, column_taps, sums) -> None:
         sums[4, j], sums[5, j], sums[6, j], sums[7, j] = sum_4, sum_5, sum_6, sum_7
 
 
-@compiled
-def sum_separable(source, row_taps, column_taps, view) -> None:
-    """Write weighted sums of rows, then of columns, eight rows at a time: they fit the L1 cache."""
+@fused
+def sum_columns(rows, low, column_taps, sums) -> None:
+    """Write the weighted sums of columns of eight rows, which begin at column `low`.
+
+    Eight at a time, so that each weight is read once; a sum's columns lie too unevenly for SIMD.
+    """
+    num_taps = column_taps[1].shape[1]
+    if num_taps == 2:
+        sum_eight(rows, low, column_taps, 2, sums)
+    elif num_taps == 3:
+        sum_eight(rows, low, column_taps, 3, sums)
+    elif num_taps == 4:
+        sum_eight(rows, low, column_taps, 4, sums)
+    elif num_taps == 5:
+        sum_eight(rows, low, column_taps, 5, sums)
+    else:
+        sum_eight(rows, low, column_taps, num_taps, sums)
+
+
+@borrowing
+def sum_by_eights(source, row_taps, low, column_taps, rows, spare, view) -> None:
+    """Do what `sum_separable` does, in memory that it provides."""
     row_firsts, row_weights = row_taps
-    column_firsts, column_weights = column_taps
-    num_rows, num_columns = view.shape
-    low = min(column_firsts[0], column_firsts[-1])
-    high = max(column_firsts[0], column_firsts[-1]) + column_weights.shape[1]
-    rows = np.zeros((NUM_TOGETHER, high - low), F32)
-    sums = np.empty((NUM_TOGETHER, num_columns), F32)
+    num_rows = view.shape[0]
+    columns = (low, low + rows.shape[1])
     for first in range(0, num_rows, NUM_TOGETHER):
         last = min(first + NUM_TOGETHER, num_rows)
         for i in range(first, last):
-            sum_rows(source, row_firsts[i], row_weights[i], (low, high), rows[i - first])
-        sum_columns(rows, low, column_taps, sums)
-        view[first:last] = sums[: last - first]
+            sum_rows(source, row_firsts[i], row_weights[i], columns, rows[i - first])
+        if last - first == NUM_TOGETHER:
+            sum_columns(rows, low, column_taps, view[first:last])
+        else:
+            sum_columns(rows, low, column_taps, spare)
+            for i in range(first, last):
+                for j in range(view.shape[1]):
+                    view[i, j] = spare[i - first, j]
+
+
+@compiled
+def sum_separable(source, row_taps, column_taps, view) -> None:
+    """Write weighted sums of rows, then of columns, eight rows at a time: they fit the L1 cache."""
+    column_firsts, column_weights = column_taps
+    low = min(column_firsts[0], column_firsts[-1])
+    high = max(column_firsts[0], column_firsts[-1]) + column_weights.shape[1]
+    rows = np.zeros((NUM_TOGETHER, high - low), F32)
+    spare = np.empty((NUM_TOGETHER, view.shape[1]), F32)
+    sum_by_eights(source, row_taps, low, column_taps, rows, spare, view)
 
 
 @compiled
