@@ -121,7 +121,7 @@ def sum_rows(source, first, weights, columns, target) -> None:
     """Write the weighted sum of rows `first` onwards, up to four at a time: loads are the cost."""
     low, high = columns
     num_columns, num_taps = high - low, len(weights)
-    done = (num_taps - 1) % 4 + 1
+    done = (num_taps - 1) % 4 + 1  # a remainder first, which need not be added to zeros
     row_0, weight_0 = source[first, low:high], weights[0]
     row_1, weight_1 = source[first + min(1, done - 1), low:high], weights[min(1, done - 1)]
     row_2, weight_2 = source[first + min(2, done - 1), low:high], weights[min(2, done - 1)]
