@@ -15,16 +15,12 @@ else
 export PYTHONPATH := $(CURDIR):$(CURDIR)/kernels
 endif
 
-# Numba caches a kernel until its own file changes, not those of the functions it calls.
-KERNELS := kernels/gca_dali_kernels
-CURRENT := $(KERNELS)/cpu/__pycache__/.current
-
 .PHONY: demo test check bench gpu clean
 
-demo: $(INSTALLED) $(CURRENT)
+demo: $(INSTALLED)
 	$(PY) -m gca_dali.cli.main demo --out demo
 
-test: $(INSTALLED) $(CURRENT)
+test: $(INSTALLED)
 	$(PY) -m pytest $(PYTEST_FLAGS)
 
 check: $(INSTALLED)
@@ -32,19 +28,14 @@ check: $(INSTALLED)
 	$(PY) -m ruff check .
 	$(PY) -m pyright --pythonpath $(PY)
 
-bench: $(INSTALLED) $(CURRENT)
+bench: $(INSTALLED)
 	$(PY) -m gca_dali.cli.main bench
 
-gpu: $(INSTALLED) $(CURRENT)
+gpu: $(INSTALLED)
 	$(PY) benchmarks/gpu.py $(GPU_FLAGS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist demo gca_dali.egg-info
-
-$(CURRENT): $(wildcard $(KERNELS)/*.py $(KERNELS)/cpu/*.py)
-	mkdir -p $(@D)
-	rm -f $(@D)/*.nbi $(@D)/*.nbc
-	touch $@
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
