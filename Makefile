@@ -27,6 +27,7 @@ check: $(INSTALLED)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m pyright --pythonpath $(PY)
+	$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 
 bench: $(INSTALLED)
 	$(PY) -m gca_dali.cli.main bench

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.fuzz_seeds import make_seeds
-from gca_dali.image import UnreadableImageError
-from gca_dali.untrusted import DecoderCrashError, DecoderPool
+from gca_dali.image.claims import UnreadableImageError
+from gca_dali.image.untrusted import DecoderCrashError, DecoderPool
 
 # Numbers at which readers go wrong: none, one, signs and limits of 8, 16 and 32 bits.
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 60000, 0x7FFFFFFF, 0xFFFFFFFF)

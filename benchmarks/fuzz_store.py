@@ -19,8 +19,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fuzz import mutate
-from gca_dali.image import UnreadableImageError
-from gca_dali.manifest import Manifest
+from gca_dali.data.manifest import Manifest
+from gca_dali.gaze.table import MAP_SHAPE
+from gca_dali.image.claims import UnreadableImageError
 from gca_dali.prepare.run import StoreOptions, prepare_store
 from gca_dali.store.encoding import BITS, check_sample, decode_pixels
 from gca_dali.store.open import load_maps
@@ -100,7 +101,7 @@ def _read_all(store: Path, expected: list[np.ndarray], label: str, result: Store
     try:
         manifest = Manifest.open(store)
         assert manifest.places is not None
-        load_maps(manifest.places)
+        load_maps(manifest.places, MAP_SHAPE)
     except _REFUSALS as error:
         _note_refusal(error, label, result)
         return

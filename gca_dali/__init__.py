@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gca_dali import adapters as adapters
-    from gca_dali.batch import ViewBatch as ViewBatch
+    from gca_dali.data.manifest import Manifest as Manifest
     from gca_dali.gaze.predictor import GazePredictor as GazePredictor
     from gca_dali.loader import GCALoader as GCALoader
-    from gca_dali.manifest import Manifest as Manifest
-    from gca_dali.policy import ViewPolicy as ViewPolicy
+    from gca_dali.policy.view_policy import ViewPolicy as ViewPolicy
+    from gca_dali.steps.batch import ViewBatch as ViewBatch
 
 __version__ = "0.1.0"
 
 _HOME_OF = {
     "GCALoader": "gca_dali.loader",
     "GazePredictor": "gca_dali.gaze.predictor",
-    "Manifest": "gca_dali.manifest",
-    "ViewBatch": "gca_dali.batch",
-    "ViewPolicy": "gca_dali.policy",
+    "Manifest": "gca_dali.data.manifest",
+    "ViewBatch": "gca_dali.steps.batch",
+    "ViewPolicy": "gca_dali.policy.view_policy",
 }
 
 __all__ = [

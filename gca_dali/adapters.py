@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lightning import LightningDataModule
 
-    from gca_dali.batch import ViewBatch
     from gca_dali.loader import GCALoader
+    from gca_dali.steps.batch import ViewBatch
 
 
 class Adapter:

@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gca_dali.checks import check_at_least, check_choice
-from gca_dali.cpu_views import CpuViews
-from gca_dali.decode import find_fault
-from gca_dali.deliver import deliver
-from gca_dali.device import CPU, choose_device, explained_memory, is_explained
-from gca_dali.order import Order
+from gca_dali.common.checks import check_at_least, check_choice
 from gca_dali.pipeline import ViewMaker, build_pipeline
-from gca_dali.policy import ViewPolicy
-from gca_dali.quarantine import Quarantine, UnreadableFileError
-from gca_dali.read import BatchSource
-from gca_dali.resident import ResidentPipeline
-from gca_dali.saliency import SaliencySource, load_saliency
+from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.runners.cpu import CpuViews
+from gca_dali.runners.resident import ResidentPipeline
+from gca_dali.steps.decode import find_fault
+from gca_dali.steps.deliver import deliver
+from gca_dali.steps.device import CPU, choose_device, explained_memory, is_explained
+from gca_dali.steps.order import Order
+from gca_dali.steps.quarantine import Quarantine, UnreadableFileError
+from gca_dali.steps.read import BatchSource
+from gca_dali.steps.saliency import SaliencySource, load_saliency
 from gca_dali_kernels.cpu.parallel import num_cores
 
 if TYPE_CHECKING:
     import torch
     from nvidia.dali import Pipeline
 
-    from gca_dali.batch import ViewBatch
-    from gca_dali.cuda_views import CudaViews
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.runners.cuda import CudaViews
+    from gca_dali.steps.batch import ViewBatch
 
 STATE_VERSION = 1
 
@@ -94,7 +94,7 @@ class GCALoader:
     policy : ViewPolicy, optional
         `ViewPolicy.gca()` by default.
     saliency : SaliencySource
-        Maps, or a predictor of them; see `gca_dali.saliency.load_saliency`.
+        Maps, or a predictor of them; see `gca_dali.steps.saliency.load_saliency`.
     **options
         Fields of `LoaderConfig`.
 
@@ -215,7 +215,7 @@ class GCALoader:
         """The steps after decoding on a GPU; None on the CPU."""
         if self.device == CPU:
             return None
-        from gca_dali.cuda_views import CudaViews
+        from gca_dali.runners.cuda import CudaViews
 
         return CudaViews(self._maker, self.manifest.label, self.device)
 

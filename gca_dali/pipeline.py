@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gca_dali.decode import decode_either, decode_grey, value_ranges
-from gca_dali.device import CPU
-from gca_dali.policy import ViewPolicy
-from gca_dali.read import BatchSource, read_samples
-from gca_dali.saliency import SaliencyTable
-from gca_dali.views import make_views
-from gca_dali.windows import plan_views
+from gca_dali.gaze.table import SaliencyTable
+from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.steps.decode import decode_either, decode_grey, value_ranges
+from gca_dali.steps.device import CPU
+from gca_dali.steps.read import BatchSource, read_samples
+from gca_dali.steps.views import make_views
+from gca_dali.steps.windows import plan_views
 from gca_dali_kernels.cpu.parallel import num_cores
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ MOST_RUNS = 40
 
 
 def prepare(manifest_path: str, folder: str) -> None:
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
     from gca_dali.prepare.run import Share, StoreOptions, prepare_store
 
     manifest = Manifest.open(manifest_path)
@@ -29,9 +29,9 @@ def prepare(manifest_path: str, folder: str) -> None:
 
 def train(store: str, state_path: str) -> None:
     """Take one epoch; after each batch what was seen and the state go to disk in one step."""
+    from gca_dali.data.manifest import Manifest
     from gca_dali.loader import GCALoader
-    from gca_dali.manifest import Manifest
-    from gca_dali.policy import ViewPolicy
+    from gca_dali.policy.view_policy import ViewPolicy
 
     loader = GCALoader(
         Manifest.open(store),

@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from gca_dali.manifest import Manifest
+from gca_dali.data.manifest import Manifest
 
 HEIGHT, WIDTH = 40, 60
 ORIENTATION_TAG = 274

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gca_dali.batch import ViewBatch
+from gca_dali.steps.batch import ViewBatch
 
 
 def make_patterns(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gca_dali.manifest import Manifest
+from gca_dali.data.manifest import Manifest
 
 NUM_PHANTOMS = 32
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks.device.images import open_images
 from benchmarks.device.timing import gpu_row
 from benchmarks.row import write_rows
-from gca_dali.bench import Workload, measure
+from gca_dali.report.bench import measure
+from gca_dali.report.workload import Workload
 from gca_dali_kernels.cpu.parallel import num_cores
 
 BATCH, ROUNDS, SECONDS = 128, 5, 2.0

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.device.timing import gpu_row, time_on_gpu
 from benchmarks.ops.inputs import gaze_maps, smooth_image
 from benchmarks.row import Row, write_rows
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.view_policy import ViewPolicy
 
 BATCH, NUM_VIEWS, KEY = 256, 2, (0, 1)
 COPY_BYTES = 2**30

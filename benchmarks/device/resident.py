@@ -12,9 +12,9 @@ from pathlib import Path
 from benchmarks.device.images import open_images
 from benchmarks.device.timing import gpu_row
 from benchmarks.row import write_rows
-from gca_dali.bench import Workload
 from gca_dali.loader import GCALoader
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.report.workload import Workload
 
 SIDE, BATCHES = 512, (64, 256, 1024)
 ROUNDS, SECONDS = 7, 1.0

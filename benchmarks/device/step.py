@@ -20,10 +20,10 @@ from torchvision.models import resnet50
 from benchmarks.device.images import open_images
 from benchmarks.device.timing import gpu_row
 from benchmarks.row import write_rows
-from gca_dali.batch import ViewBatch
-from gca_dali.bench import Workload
 from gca_dali.loader import GCALoader
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.report.workload import Workload
+from gca_dali.steps.batch import ViewBatch
 
 BATCH, TEMPERATURE, STEPS, ROUNDS = 256, 0.1, 12, 4
 POLICY = ViewPolicy.gca(channels=3, dtype="bfloat16")

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gca_dali.audit import audit_policies
-from gca_dali.boxes import box_maps
+from gca_dali.data.manifest import Manifest
+from gca_dali.gaze.box_maps import box_maps
 from gca_dali.gaze.boxes import ImageBoxes, read_boxes_csv
-from gca_dali.gaze.fill import open_filled
 from gca_dali.gaze.predictor import GazePredictor
-from gca_dali.manifest import Manifest
-from gca_dali.policy import ViewPolicy
-from gca_dali.saliency import SaliencySource, load_saliency
+from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.prepare.fill import open_filled
+from gca_dali.report.audit import audit_policies
+from gca_dali.steps.saliency import SaliencySource, load_saliency
 
 TAUS = (0.3, 0.6, 0.8, 0.92)
 EQUAL_AREA = 0.545

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.augment import Augmentation
 from gca_dali.gaze.boxes import read_boxes_csv
 from gca_dali.gaze.bulk import draw_maps, predict_maps, simulate_boxes
@@ -26,7 +27,6 @@ from gca_dali.gaze.network import NetworkConfig
 from gca_dali.gaze.report import write_report
 from gca_dali.gaze.scoring import score_predictor
 from gca_dali.gaze.training import Epoch, FitSettings
-from gca_dali.manifest import Manifest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = (

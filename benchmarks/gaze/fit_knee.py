@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.augment import Augmentation
 from gca_dali.gaze.bulk import draw_maps, simulate_knees
 from gca_dali.gaze.evaluate import Evaluation, evaluate_maps
@@ -30,7 +31,6 @@ from gca_dali.gaze.report import write_report
 from gca_dali.gaze.scoring import score_predictor
 from gca_dali.gaze.study import draw_study
 from gca_dali.gaze.training import Epoch, FitSettings
-from gca_dali.manifest import Manifest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NUM_TEST_PATIENTS = 200

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.augment import Augmentation
 from gca_dali.gaze.bulk import predict_maps
 from gca_dali.gaze.fit import fit_predictor
@@ -24,7 +25,6 @@ from gca_dali.gaze.network import NetworkConfig
 from gca_dali.gaze.report import write_report
 from gca_dali.gaze.scoring import score_predictor
 from gca_dali.gaze.training import Epoch, FitSettings
-from gca_dali.manifest import Manifest
 from gca_dali.phantoms import write_phantoms
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from crops import draw_windows
 
-from gca_dali.policy import ViewPolicy
-from gca_dali.saliency import centre_map, mean_map, quantise_maps
+from gca_dali.gaze.table import centre_map, mean_map, quantise_maps
+from gca_dali.policy.view_policy import ViewPolicy
 
 UNTRAINED = "untrained"
 OPERATORS = {

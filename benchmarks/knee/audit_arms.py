@@ -21,8 +21,8 @@ from crops import describe_crops
 from knees import draw_training_rows, make_gaze_maps
 from row import RESULTS, describe_commit
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.predictor import GazePredictor
-from gca_dali.manifest import Manifest
 
 SIZE_PX = 224
 

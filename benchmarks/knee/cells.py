@@ -26,8 +26,8 @@ from row import describe_cpu, describe_versions
 from study_config import Cell, StudyConfig
 from torch import nn
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
-from gca_dali.manifest import Manifest
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.features import build_untrained, load_encoder

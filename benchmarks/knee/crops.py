@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gca_dali.overlap import PlacedWindows
-from gca_dali.policy import ViewPolicy
-from gca_dali.windows import UNITS_PER_CELL, Plan, plan_views
+from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.report.overlap import PlacedWindows
+from gca_dali.steps.windows import UNITS_PER_CELL, Plan, plan_views
 
 NUM_EPOCHS = 4
 NUM_VIEWS = 2

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.bulk import predict_maps
 from gca_dali.gaze.predictor import GazePredictor
-from gca_dali.manifest import Manifest
-from gca_dali.saliency import maps_of_folder
 from gca_dali.ssl.splits import group_rows, hold_out
+from gca_dali.steps.saliency import maps_of_folder
 
 DRAW_SEED = 0
 

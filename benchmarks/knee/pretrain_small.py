@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from knees import draw_training_rows
 from row import RESULTS, describe_commit, describe_cpu, describe_versions
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
-from gca_dali.manifest import Manifest
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.pretrain import CHECKPOINT_NAME, pretrain

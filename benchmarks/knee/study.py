@@ -23,8 +23,8 @@ from knees import draw_training_rows, make_gaze_maps
 from row import RESULTS, describe_commit
 from study_config import Cell, StudyConfig
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.predictor import GazePredictor
-from gca_dali.manifest import Manifest
 from gca_dali.ssl.splits import group_rows, split_rows
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from arms import ARMS, UNTRAINED
 
-from gca_dali.checks import check_at_least, check_choice, check_probability
+from gca_dali.common.checks import check_at_least, check_choice, check_probability
 from gca_dali.ssl.presets import METHODS, PRESETS
 from gca_dali.ssl.probe import MODES
 

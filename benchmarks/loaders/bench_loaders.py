@@ -37,8 +37,9 @@ class Memory:
 
 
 def measure_rates(manifest_path: str, num_views: int, rounds: int, seconds: float) -> dict:
-    from gca_dali.bench import Workload, measure
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.report.bench import measure
+    from gca_dali.report.workload import Workload
 
     manifest = Manifest.open(manifest_path)
     jpeg = manifest.take(np.flatnonzero(manifest.format == "jpeg"))
@@ -63,10 +64,11 @@ def profile(manifest_path: str, rounds: int) -> dict[str, float]:
     the loader takes beyond decoding and the named steps: handing over, reading, delivery.
     """
     from gca_dali import pipeline
-    from gca_dali.bench import Workload, take
-    from gca_dali.manifest import Manifest
-    from gca_dali.rivals import decode_only, gca
-    from gca_dali.saliency import SaliencyTable
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.gaze.table import SaliencyTable
+    from gca_dali.report.bench import take
+    from gca_dali.report.rivals import decode_only, gca
+    from gca_dali.report.workload import Workload
 
     manifest = Manifest.open(manifest_path)
     work = Workload(manifest.take(np.flatnonzero(manifest.format == "jpeg")), num_threads=1)
@@ -117,9 +119,9 @@ def use_memory(manifest_path: str, num_batches: int) -> Memory:
     """Take batches of 32 and watch this process's memory."""
     import resource
 
-    from gca_dali.bench import Workload
-    from gca_dali.manifest import Manifest
-    from gca_dali.rivals import gca
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.report.rivals import gca
+    from gca_dali.report.workload import Workload
 
     def resident_mib() -> float:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

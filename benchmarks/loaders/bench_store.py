@@ -28,8 +28,9 @@ from benchmarks.loaders.store_cases import (
     write_deep_pngs,
 )
 from benchmarks.row import describe_commit, describe_cpu, describe_versions
-from gca_dali.bench import NUM_PREFETCHED, Throughput, Workload, take
-from gca_dali.rivals import gca, torchvision
+from gca_dali.report.bench import NUM_PREFETCHED, Throughput, take
+from gca_dali.report.rivals import gca, torchvision
+from gca_dali.report.workload import Workload
 from gca_dali.store.encoding import BITS
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "store_cpu.json"

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from benchmarks.loaders.store_cases import make_store, take_jpegs
+from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
-from gca_dali.manifest import Manifest
-from gca_dali.operators import Crop
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.parts import Crop
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.store.encoding import BITS
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "store_views.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
-from gca_dali.manifest import Manifest
+from gca_dali.data.manifest import Manifest
 from gca_dali.prepare.run import StoreOptions, prepare_store
 
 

@@ -18,9 +18,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from row import RESULTS, make_row, write_rows
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
-from gca_dali.manifest import Manifest
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.meter import Meter

@@ -13,7 +13,7 @@ from gca_dali.cli.common import Report, SourceOptions, command, make_app
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from gca_dali.audit import Audit
+    from gca_dali.report.audit import Audit
 
 app = make_app()
 
@@ -35,10 +35,10 @@ def audit(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the windows.")] = 0,
 ) -> Report:
     """Count how often the windows of each policy keep the lesions."""
-    from gca_dali.audit import audit_policies
     from gca_dali.cli.saliency_option import choose_saliency
     from gca_dali.gaze.boxes import read_boxes_csv
-    from gca_dali.policy import PRESETS, ViewPolicy
+    from gca_dali.policy.view_policy import PRESETS, ViewPolicy
+    from gca_dali.report.audit import audit_policies
 
     if saliency == "none":
         raise typer.BadParameter("--saliency must be boxes, centre, mean or a folder, got none.")

@@ -13,8 +13,8 @@ from gca_dali.cli.common import MachineOptions, Report, command, make_app
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from gca_dali.bench import Throughput
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.report.bench import Throughput
 
 app = make_app()
 LOADERS = ("gca", "dali", "torchvision")
@@ -42,9 +42,10 @@ def bench(
     """Measure images per second side by side; ratios are medians over interleaved rounds."""
     import tempfile
 
-    from gca_dali.bench import Workload, measure
-    from gca_dali.device import choose_device
-    from gca_dali.progress import track
+    from gca_dali.common.progress import track
+    from gca_dali.report.bench import measure
+    from gca_dali.report.workload import Workload
+    from gca_dali.steps.device import choose_device
     from gca_dali_kernels.cpu.parallel import num_cores
 
     names = tuple(loaders or LOADERS)
@@ -86,14 +87,14 @@ def bench(
 
 def open_images(source: str | None, scratch: Path) -> Manifest:
     """Open the manifest, or write phantom JPEGs of 1.3 megapixels."""
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
 
     if source is not None:
         return Manifest.open(source, progress=True)
     from PIL import Image
 
+    from gca_dali.common.progress import track
     from gca_dali.phantoms import make_phantom
-    from gca_dali.progress import track
 
     for number in track(range(16), 16, "drawing phantoms"):
         phantom = make_phantom("chest", number, height=1152, width=1152)

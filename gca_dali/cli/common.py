@@ -26,7 +26,7 @@ from gca_dali.cli.where import parse_where
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
 
 _MAX_MESSAGE = 600
 # Top-level package of a missing module, and the extra that brings it.
@@ -89,8 +89,8 @@ class SourceOptions:
         ValueError
             If it cannot be read or no row is left.
         """
-        from gca_dali.manifest import Manifest
-        from gca_dali.voi import DicomOptions
+        from gca_dali.data.manifest import Manifest
+        from gca_dali.image.voi import DicomOptions
 
         conditions = parse_where(self.where or [])
         dicom = None if self.voi is None else DicomOptions(voi=self.voi)

@@ -15,7 +15,7 @@ from gca_dali.cli.common import Report, command, make_app
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from gca_dali.demo import DemoResult
+    from gca_dali.report.demo import DemoResult
 
 app = make_app()
 
@@ -28,7 +28,7 @@ def demo(
     ] = None,
 ) -> Report:
     """Make phantoms, fit a gaze predictor, train a few steps on views, draw preview.png."""
-    from gca_dali.demo import run_demo
+    from gca_dali.report.demo import run_demo
 
     with _phantom_folder(out) as phantoms:
         done = run_demo(out or Path(), phantoms)

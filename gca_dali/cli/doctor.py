@@ -15,7 +15,7 @@ app = make_app()
 @command(app)
 def doctor() -> Report:
     """Show versions, the GPU, and which decoders work on this machine."""
-    from gca_dali.doctor import examine
+    from gca_dali.report.doctor import examine
 
     found = examine()
     return Report(found, _show(found))

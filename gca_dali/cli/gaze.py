@@ -229,9 +229,9 @@ def predict(
 ) -> Report:
     """Predict every map ahead, into the table that the loader looks up, or into a folder."""
     from gca_dali.gaze.bulk import predict_maps
-    from gca_dali.gaze.fill import fill_table
+    from gca_dali.gaze.predicted import table_path
     from gca_dali.gaze.predictor import GazePredictor
-    from gca_dali.predicted import table_path
+    from gca_dali.prepare.fill import fill_table
 
     loaded, rows = GazePredictor.load(predictor, device), source.open()
     if out is None:

@@ -13,7 +13,7 @@ from gca_dali.cli.common import Report, command, make_app
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
 
 MAX_SHOWN = 20
 
@@ -39,8 +39,8 @@ def index(
     ] = False,
 ) -> Report:
     """Read headers into a manifest and name every file that is refused."""
-    from gca_dali.manifest import Manifest
-    from gca_dali.voi import DicomOptions
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.image.voi import DicomOptions
 
     chosen = DicomOptions(voi, frames, with_patient)
     # Of what is indexed already, nothing is asked unless an option says so.

@@ -93,7 +93,7 @@ def _make_loader(
     from gca_dali.cli.saliency_option import choose_saliency
     from gca_dali.gaze.boxes import read_boxes_csv
     from gca_dali.loader import GCALoader
-    from gca_dali.policy import ViewPolicy
+    from gca_dali.policy.view_policy import ViewPolicy
     from gca_dali.ssl.processes import Processes
 
     processes = Processes.from_environment()

@@ -12,7 +12,7 @@ from gca_dali.cli.common import Report, SourceOptions, ViewOptions, command, mak
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from gca_dali.preview import Preview
+    from gca_dali.report.preview.sample import Preview
 
 app = make_app()
 
@@ -30,9 +30,10 @@ def preview(
     """Draw what a policy does to a few images."""
     from gca_dali.cli.saliency_option import choose_saliency
     from gca_dali.gaze.boxes import read_boxes_csv
-    from gca_dali.policy import ViewPolicy
-    from gca_dali.preview import PreviewMaker, check_name
-    from gca_dali.preview_style import describe_policy
+    from gca_dali.policy.view_policy import ViewPolicy
+    from gca_dali.report.preview.make import PreviewMaker
+    from gca_dali.report.preview.save import check_name, save_preview
+    from gca_dali.report.preview.style import describe_policy
 
     check_name(out)
     policy = ViewPolicy.preset(views.policy, size=views.size)
@@ -41,7 +42,7 @@ def preview(
     chosen = choose_saliency(views.saliency, boxes, manifest)
     maker = PreviewMaker(manifest, policy, chosen.source, boxes, num_views, views.seed)
     made = maker.make(num_images, f"policy {views.policy}", describe_policy(policy, chosen.told))
-    made.save(out)
+    save_preview(made, out)
     result = {
         "out": str(out),
         "images": [sample.path for sample in made.samples],

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from gca_dali.data.manifest import Manifest
     from gca_dali.gaze.boxes import ImageBoxes
-    from gca_dali.manifest import Manifest
-    from gca_dali.saliency import SaliencySource
+    from gca_dali.steps.saliency import SaliencySource
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def choose_saliency(
     if saliency in ("boxes", "mean"):
         return _from_boxes(saliency, boxes, manifest)
     from gca_dali.gaze.map_folder import MapFolder
-    from gca_dali.saliency import find_predictor
+    from gca_dali.steps.saliency import find_predictor
 
     predictor = find_predictor(saliency)
     if predictor is not None:
@@ -86,8 +86,9 @@ def choose_saliency(
 def _from_boxes(
     saliency: str, boxes: list[ImageBoxes] | None, manifest: Manifest
 ) -> ChosenSaliency:
-    from gca_dali.boxes import SIGMA_SHARE, box_maps
-    from gca_dali.saliency import maps_of_array, mean_map
+    from gca_dali.gaze.box_maps import SIGMA_SHARE, box_maps
+    from gca_dali.gaze.table import mean_map
+    from gca_dali.steps.saliency import maps_of_array
 
     if boxes is None:
         raise ValueError(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gca_dali.data.rows import Rows
 from gca_dali.gaze.tables import read_table
-from gca_dali.rows import Rows
 
 
 @dataclass(frozen=True)

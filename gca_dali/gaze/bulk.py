@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gca_dali.common.progress import track
+from gca_dali.data.index import Refused
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.boxes import ImageBoxes
 from gca_dali.gaze.fixations import Fixations
 from gca_dali.gaze.knee_anatomy import find_knee
@@ -23,10 +26,7 @@ from gca_dali.gaze.matching import MatchedFixations, match_images
 from gca_dali.gaze.prepare import CHUNK, prepare_image
 from gca_dali.gaze.simulate import read_boxes, read_knee
 from gca_dali.gaze.tracker import simulate_fixations
-from gca_dali.image import UnreadableImageError
-from gca_dali.index import Refused
-from gca_dali.progress import track
-from gca_dali.rows import Rows
+from gca_dali.image.claims import UnreadableImageError
 
 if TYPE_CHECKING:
     from gca_dali.gaze.predictor import GazePredictor
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 Reader = Callable[[np.random.Generator], np.ndarray]
 
 
-def simulate_knees(rows: Rows, seed: int = 0) -> Fixations:
+def simulate_knees(rows: Manifest, seed: int = 0) -> Fixations:
     """Let the simulated reader grade knees; see `read_knee`.
 
     Parameters
     ----------
-    rows : Rows
+    rows : Manifest
         Knee X-rays.
     seed : int
         Each reading is drawn from (seed, path).
@@ -53,12 +53,12 @@ def simulate_knees(rows: Rows, seed: int = 0) -> Fixations:
     return simulate_fixations(images(), seed)
 
 
-def simulate_boxes(rows: Rows, boxes: list[ImageBoxes], seed: int = 0) -> Fixations:
+def simulate_boxes(rows: Manifest, boxes: list[ImageBoxes], seed: int = 0) -> Fixations:
     """Let the simulated reader search images for the lesions in their boxes; see `read_boxes`.
 
     Parameters
     ----------
-    rows : Rows
+    rows : Manifest
         Any X-rays.
     boxes : list of ImageBoxes, [N]
         Of each row.
@@ -79,7 +79,7 @@ def simulate_boxes(rows: Rows, boxes: list[ImageBoxes], seed: int = 0) -> Fixati
 
 
 def draw_maps(
-    fixations: Fixations, rows: Rows, settings: MapSettings, folder: str | Path
+    fixations: Fixations, rows: Manifest, settings: MapSettings, folder: str | Path
 ) -> tuple[MapFolder, MatchedFixations]:
     """Draw a map for every recorded image of a manifest and write the folder.
 
@@ -90,7 +90,7 @@ def draw_maps(
     ----------
     fixations : Fixations
         As a reader or the simulated reader returns it.
-    rows : Rows
+    rows : Manifest
         A manifest with the images.
     settings : MapSettings
         Width of a fixation and size of the maps.
@@ -135,7 +135,7 @@ def draw_maps(
 
 
 def predict_maps(
-    predictor: GazePredictor, rows: Rows, folder: str | Path
+    predictor: GazePredictor, rows: Manifest, folder: str | Path
 ) -> tuple[MapFolder, tuple[Refused, ...]]:
     """Predict the map of every image of a manifest and write the folder.
 
@@ -143,7 +143,7 @@ def predict_maps(
     ----------
     predictor : GazePredictor
         What predicts.
-    rows : Rows
+    rows : Manifest
         A manifest.
     folder : str or Path
         Where to write.

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gca_dali.common.progress import track
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.map_folder import MapFolder
 from gca_dali.gaze.prepare import prepare_image, resize_map
-from gca_dali.progress import track
-from gca_dali.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Examples:
         return Examples(self.path[rows], self.patient[rows], self.images[rows], self.maps[rows])
 
 
-def load_examples(rows: Rows, maps: MapFolder, input_px: int, map_px: int) -> Examples:
+def load_examples(rows: Manifest, maps: MapFolder, input_px: int, map_px: int) -> Examples:
     """Read every image that has a map with mass.
 
     Parameters
     ----------
-    rows : Rows
+    rows : Manifest
         A manifest.
     maps : MapFolder
         Maps of any size, by the paths of the manifest.
@@ -99,7 +99,7 @@ def split_patients(patient: np.ndarray, share: float, seed: int) -> tuple[np.nda
     Returns
     -------
     training, held_out : numpy.ndarray, int64
-        Rows, ascending.
+        Manifest, ascending.
 
     Raises
     ------

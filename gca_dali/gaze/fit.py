@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gca_dali.common.progress import track
+from gca_dali.common.state import read_state, write_state
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.examples import load_examples, split_patients
 from gca_dali.gaze.map_folder import MapFolder
 from gca_dali.gaze.network import GazeNetwork
 from gca_dali.gaze.predictor import GazePredictor, PredictorFacts, choose_device
 from gca_dali.gaze.training import Epoch, FitSettings, Training
-from gca_dali.progress import track
-from gca_dali.rows import Rows
-from gca_dali.ssl.checkpoint import read_state, write_state
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Fit:
 
 
 def fit_predictor(
-    rows: Rows,
+    rows: Manifest,
     maps: MapFolder,
     settings: FitSettings,
     *,
@@ -52,7 +52,7 @@ def fit_predictor(
 
     Parameters
     ----------
-    rows : Rows
+    rows : Manifest
         A manifest; images of one patient are never split between training and validation.
     maps : MapFolder
         Recorded maps.

@@ -29,12 +29,10 @@ from gca_dali.gaze.prepare import (
     prepare_plane,
     quantise_peaks,
 )
-from gca_dali.saliency import MAP_SHAPE
+from gca_dali.gaze.table import MAP_SHAPE
 
 if TYPE_CHECKING:
-    from gca_dali.gaze.map_folder import MapFolder
-    from gca_dali.gaze.training import FitSettings
-    from gca_dali.rows import Rows
+    pass
 
 FORMAT = "gca_dali.gaze/1"
 BUNDLED = {"knee": Path(__file__).with_name("knee.safetensors")}
@@ -85,25 +83,6 @@ class GazePredictor:
             f"GazePredictor({config.encoder}, {config.input_px} px to {config.map_px} cells, "
             f"{self.facts.num_maps} maps of {kind} gaze, {self.fingerprint[:12]}, {self.device})"
         )
-
-    @classmethod
-    def fit(
-        cls,
-        rows: Rows,
-        maps: MapFolder,
-        settings: FitSettings | None = None,
-        *,
-        device: str = "auto",
-        state_path: str | Path | None = None,
-    ) -> GazePredictor:
-        """Train a predictor on the rows of a manifest that have a map; see `fit_predictor`."""
-        from gca_dali.gaze.fit import fit_predictor
-        from gca_dali.gaze.training import FitSettings
-
-        found = fit_predictor(
-            rows, maps, settings or FitSettings(), device=device, state_path=state_path
-        )
-        return found.predictor
 
     def predict(self, images: torch.Tensor) -> torch.Tensor:
         """Predict where a radiologist would look.

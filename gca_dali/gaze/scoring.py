@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.evaluate import Evaluation, evaluate_maps
 from gca_dali.gaze.examples import load_examples
 from gca_dali.gaze.map_folder import FIXATIONS_NAME, MapFolder
@@ -19,14 +20,13 @@ from gca_dali.gaze.matching import match_images
 from gca_dali.gaze.metrics import fixation_cells
 from gca_dali.gaze.predictor import GazePredictor
 from gca_dali.gaze.readers import read_generic
-from gca_dali.rows import Rows
-from gca_dali.saliency import centre_map
+from gca_dali.gaze.table import centre_map
 
 SOURCES = ("predictor", "mean map", "centre")
 
 
 def score_predictor(
-    predictor: GazePredictor, rows: Rows, maps: MapFolder, fixations: str | Path | None = None
+    predictor: GazePredictor, rows: Manifest, maps: MapFolder, fixations: str | Path | None = None
 ) -> Evaluation:
     """Predict every image that has a recorded map and score it beside the two priors.
 
@@ -34,7 +34,7 @@ def score_predictor(
     ----------
     predictor : GazePredictor
         It also holds the mean-map prior: the mean of the maps that it learned from.
-    rows : Rows
+    rows : Manifest
         A manifest; images without a map are left out.
     maps : MapFolder
         Recorded maps.
@@ -81,7 +81,7 @@ def write_scores(path: str | Path, evaluation: Evaluation) -> None:
 
 
 def _read_cells(
-    file: Path, rows: Rows, paths: np.ndarray, shape: tuple[int, int]
+    file: Path, rows: Manifest, paths: np.ndarray, shape: tuple[int, int]
 ) -> dict[str, np.ndarray]:
     """Return the fixated cells of each image, [F, 2]."""
     recorded = read_generic(file)

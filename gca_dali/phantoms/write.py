@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from gca_dali.common.progress import track
 from gca_dali.gaze.map_folder import INDEX_NAME, choose_names, write_maps
 from gca_dali.phantoms.phantom import Phantom, check_integer, make_phantom, phantom_saliency
 from gca_dali.phantoms.texture import KINDS, Kind
-from gca_dali.progress import track
 
 __all__ = ["write_phantoms"]
 

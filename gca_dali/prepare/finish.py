@@ -7,22 +7,21 @@ process completes the last shard does this; if two do, they write the same bytes
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gca_dali.gaze.table import MAP_SHAPE
 from gca_dali.prepare.files import remove_partial, replace_whole
 from gca_dali.prepare.sample import write_map
 from gca_dali.prepare.shard import read_list
-from gca_dali.saliency import MAP_SHAPE
 from gca_dali.store.encoding import array_header
-from gca_dali.store.index_table import PLACE_COLUMNS, write_index
+from gca_dali.store.index_table import PLACE_COLUMNS, PREFIX, write_index
 from gca_dali.store.layout import ABOUT, INDEX, MAPS, About, Part, Settings, name_shard
 
 if TYPE_CHECKING:
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
 
 
 def finish_store(folder: Path, manifest: Manifest, settings: Settings) -> About | None:
@@ -74,8 +73,12 @@ def finish_store(folder: Path, manifest: Manifest, settings: Settings) -> About 
 
 def _write_index(folder: Path, manifest: Manifest, places: dict[str, np.ndarray]) -> Part:
     content = io.BytesIO()
-    rows = replace(manifest, allow_outside=True)
-    write_index(content, rows, places)
+    placed = {PREFIX + name: places[name] for name in PLACE_COLUMNS}
+    about = {
+        "classes": list(manifest.classes),
+        "refused": [[item.path, item.reason] for item in manifest.refused],
+    }
+    write_index(content, manifest.all_columns() | placed, about)
     with replace_whole(folder / INDEX) as file:
         file.write(content.getvalue())
     return file.part(INDEX)

@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gca_dali.saliency import (
-    MAP_SHAPE,
-    SaliencySource,
-    SaliencyTable,
-    find_predictor,
-    load_saliency,
-)
+from gca_dali.gaze.table import MAP_SHAPE, SaliencyTable
+from gca_dali.steps.saliency import SaliencySource, find_predictor, load_saliency
 
 if TYPE_CHECKING:
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
 
 _ROWS_AT_ONCE = 1024
 
@@ -77,7 +72,7 @@ def collect_maps(source: SaliencySource, manifest: Manifest, told: str = "") -> 
     predictor = find_predictor(source)
     if predictor is None:
         return StoredMaps(load_saliency(source, manifest), frozenset(), told)
-    from gca_dali.gaze.fill import fill_table
+    from gca_dali.prepare.fill import fill_table
 
     table = fill_table(predictor, manifest).table
     absent = table.missing(np.arange(len(manifest)))

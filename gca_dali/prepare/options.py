@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gca_dali.checks import check_at_least, check_choice
+from gca_dali.common.checks import check_at_least, check_choice
 from gca_dali.store.encoding import BITS
 from gca_dali.store.layout import Settings
 
 if TYPE_CHECKING:
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
     from gca_dali.prepare.maps import StoredMaps
 
 

@@ -14,7 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gca_dali.index import Refused
+from gca_dali.common.progress import track
+from gca_dali.data.index import Refused
+from gca_dali.image.untrusted import DecoderPool
 from gca_dali.prepare.begin import begin_store, read_finished
 from gca_dali.prepare.finish import finish_store
 from gca_dali.prepare.maps import collect_maps
@@ -22,14 +24,12 @@ from gca_dali.prepare.options import Share as Share
 from gca_dali.prepare.options import StoreOptions as StoreOptions
 from gca_dali.prepare.sample import SampleMaker
 from gca_dali.prepare.shard import read_list, write_shard
-from gca_dali.progress import track
 from gca_dali.store.layout import About
-from gca_dali.untrusted import DecoderPool
 from gca_dali_kernels.cpu.parallel import num_cores
 
 if TYPE_CHECKING:
-    from gca_dali.manifest import Manifest
-    from gca_dali.saliency import SaliencySource
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.steps.saliency import SaliencySource
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gca_dali.fetch import PathFetcher
-from gca_dali.image import UnreadableImageError
+from gca_dali.data.fetch import PathFetcher
+from gca_dali.image.claims import UnreadableImageError
 from gca_dali.store.encoding import encode_pixels
 
 if TYPE_CHECKING:
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.image.untrusted import DecoderPool
     from gca_dali.prepare.maps import StoredMaps
     from gca_dali.store.layout import Settings
-    from gca_dali.untrusted import DecoderPool
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gca_dali.common.progress import track
 from gca_dali.prepare.files import PARTIAL
 from gca_dali.prepare.shard import list_of
-from gca_dali.progress import track
 from gca_dali.store.encoding import check_sample
 from gca_dali.store.layout import ABOUT, About, Part, name_members
 from gca_dali.store.open import open_store

@@ -13,7 +13,7 @@ from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.presets import find_preset
 
 if TYPE_CHECKING:
-    from gca_dali.batch import ViewBatch
+    from gca_dali.steps.batch import ViewBatch
 
 
 class HasBatchSize(Protocol):

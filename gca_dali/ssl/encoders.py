@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
-    from gca_dali.policy import ViewPolicy
+    from gca_dali.policy.view_policy import ViewPolicy
 
 TIMM_NAME_OF = {
     "resnet18": "resnet18",

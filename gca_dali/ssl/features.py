@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from gca_dali.common.progress import track
+from gca_dali.common.state import read_state
 from gca_dali.loader import GCALoader
-from gca_dali.operators import Crop
-from gca_dali.policy import ViewPolicy
-from gca_dali.progress import track
-from gca_dali.ssl.checkpoint import read_state
+from gca_dali.policy.parts import Crop
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.encoders import EncoderConfig, build_encoder, num_features_of
 from gca_dali.ssl.processes import choose_training_device
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
 
 _PREFIX = "encoder."
 

@@ -14,16 +14,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from gca_dali.common.progress import track
 from gca_dali.loader import GCALoader
-from gca_dali.policy import ViewPolicy
-from gca_dali.progress import track
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.encoders import num_features_of
 from gca_dali.ssl.features import load_whole_images
 from gca_dali.ssl.processes import choose_training_device
 from gca_dali.ssl.splits import VALIDATION_SHARE, hold_out
 
 if TYPE_CHECKING:
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
     from gca_dali.ssl.encoders import EncoderConfig
 
 RATES = (1e-4, 1e-3)

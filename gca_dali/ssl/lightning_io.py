@@ -11,11 +11,11 @@ from typing import Any
 
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 
-from gca_dali.ssl.checkpoint import read_state, write_state
+from gca_dali.common.state import read_state, write_state
 
 
 class SafetensorsIO(CheckpointIO):
-    """Writes and reads checkpoints by `gca_dali.ssl.checkpoint`.
+    """Writes and reads checkpoints by `gca_dali.common.state`.
 
     Examples
     --------
@@ -25,7 +25,7 @@ class SafetensorsIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint; see `gca_dali.ssl.checkpoint.write_state`."""
+        """Write a checkpoint; see `gca_dali.common.state.write_state`."""
         write_state(path, checkpoint)
 
     def load_checkpoint(

@@ -28,8 +28,8 @@ from gca_dali.ssl.encoders import num_features_of
 from gca_dali.ssl.optimizers import build_optimizer
 
 if TYPE_CHECKING:
-    from gca_dali.batch import ViewBatch
     from gca_dali.ssl.presets import MethodPreset
+    from gca_dali.steps.batch import ViewBatch
 
 
 class ContrastiveModule(LightningModule):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import distributed as torch_dist
 
-from gca_dali.ssl.checkpoint import read_state, write_state
+from gca_dali.common.state import read_state, write_state
 from gca_dali.ssl.interrupt import InterruptGuard
 from gca_dali.ssl.meter import CollapseWatch, Meter
 from gca_dali.ssl.run import PretrainRun

@@ -25,7 +25,7 @@ from gca_dali.ssl.splits import balance_subset, group_rows, split_rows
 if TYPE_CHECKING:
     from torch import nn
 
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
     from gca_dali.ssl.encoders import EncoderConfig
 
 MODES = ("linear", "finetune")

@@ -19,8 +19,8 @@ from gca_dali.ssl.presets import MethodPreset, find_preset
 from gca_dali.ssl.processes import launch_fabric
 
 if TYPE_CHECKING:
-    from gca_dali.batch import ViewBatch
     from gca_dali.ssl.config import PretrainConfig, ResumableLoader
+    from gca_dali.steps.batch import ViewBatch
 
 CHECKPOINT_FORMAT = "gca_dali.pretrain.1"
 

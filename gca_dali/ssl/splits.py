@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from gca_dali.manifest import Manifest
+    from gca_dali.data.manifest import Manifest
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2

@@ -1,6 +1,6 @@
 """A grey image over the full range → the bytes of a sample, and back.
 
-Enters: uint16, [h, w], from `gca_dali.prepare.shrink`. Leaves: a JPEG, a PNG or an `.npy` array,
+Enters: uint16, [h, w], from `gca_dali.image.shrink`. Leaves: a JPEG, a PNG or an `.npy` array,
 which plain WebDataset tools read too. Next: a shard.
 """
 
@@ -12,8 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from gca_dali.headers import read_raster_header
-from gca_dali.image import MAX_PIXELS, decode_image, sniff_format
+from gca_dali.image.claims import MAX_PIXELS, sniff_format
+from gca_dali.image.headers import read_raster_header
+from gca_dali.image.read import decode_image
 
 # Bits of a stored value, and the ending of a sample's name.
 BITS = {"jpeg": 8, "png16": 16, "raw8": 8, "raw16": 16}

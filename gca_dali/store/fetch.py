@@ -1,7 +1,7 @@
 """Row of a store → the bytes of its sample, or its pixels where nothing has to be decoded.
 
 Enters: `Places`. Leaves: encoded samples or images, each checked when it is first read. Next:
-`gca_dali.read` brings them into batches.
+`gca_dali.steps.read` brings them into batches.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from gca_dali.image import UnreadableImageError
+from gca_dali.image.claims import UnreadableImageError
 from gca_dali.store.encoding import check_sample, decode_pixels
 from gca_dali.store.places import Places
 from gca_dali.store.remote import RemoteShards
@@ -20,7 +20,7 @@ _REMEDY = "Run gca-dali prepare with --verify."
 
 
 class ShardFetcher:
-    """Samples of a store, see `gca_dali.fetch.Fetcher`.
+    """Samples of a store, see `gca_dali.data.fetch.Fetcher`.
 
     Parameters
     ----------

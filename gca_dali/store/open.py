@@ -1,6 +1,6 @@
 """A store → the rows of a manifest, whose samples are then read out of its shards.
 
-Enters: a folder or a URL. Leaves: columns and `Places`. Next: `gca_dali.manifest.Manifest`.
+Enters: a folder or a URL. Leaves: columns and `Places`. Next: `gca_dali.data.manifest.Manifest`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from gca_dali.saliency import MAP_SHAPE
 from gca_dali.store.cache import StoreCache
 from gca_dali.store.encoding import array_header
 from gca_dali.store.index_table import read_index
@@ -39,7 +38,7 @@ def open_store(source: str | Path, cache: StoreCache | None = None) -> dict[str,
     Returns
     -------
     dict
-        Arguments of ``Manifest``.
+        Arguments of ``Manifest``, with the fixed columns among the others.
 
     Raises
     ------
@@ -60,8 +59,9 @@ def open_store(source: str | Path, cache: StoreCache | None = None) -> dict[str,
         _check_files(location, about)
     try:
         rows, placed = read_index(io.BytesIO(data))
-        if len(rows["path"]) != about.settings.num_samples:
-            raise ValueError(f"{len(rows['path'])} rows of {about.settings.num_samples}")
+        columns = rows["columns"]
+        if len(columns["path"]) != about.settings.num_samples:
+            raise ValueError(f"{len(columns['path'])} rows of {about.settings.num_samples}")
     except ValueError as error:
         raise ValueError(
             f"{location}/{about.index.name} must be the index of a store, got {error}. Prepare the "
@@ -77,21 +77,23 @@ def open_store(source: str | Path, cache: StoreCache | None = None) -> dict[str,
         maps_told=about.settings.maps_told,
         cache=(cache or StoreCache.default()) if "://" in location else None,
     )
-    rows["bits"] = np.full(len(rows["path"]), store.bits)
-    places = Places(store=store, row=np.arange(len(rows["path"])), **placed)
+    columns["bits"] = np.full(len(columns["path"]), store.bits)
+    places = Places(store=store, row=np.arange(len(columns["path"])), **placed)
     return rows | {"root": Path(location), "places": places, "allow_outside": True}
 
 
-def load_maps(places: Places) -> np.ndarray:
+def load_maps(places: Places, map_shape: tuple[int, int]) -> np.ndarray:
     """Open the saliency maps of a store.
 
     Parameters
     ----------
     places : Places
+    map_shape : tuple of int
+        Height and width of a map in cells.
 
     Returns
     -------
-    numpy.ndarray, uint8, [rows of the whole store, 64, 64]
+    numpy.ndarray, uint8, [rows of the whole store, height, width]
         Memory-mapped where the store is a folder.
 
     Raises
@@ -107,7 +109,7 @@ def load_maps(places: Places) -> np.ndarray:
         )
     about = About.from_json(read_part(location, ABOUT, MAX_ABOUT_BYTES), f"{location}/{ABOUT}")
     assert about.maps is not None
-    shape = (about.settings.num_samples, *MAP_SHAPE)
+    shape = (about.settings.num_samples, *map_shape)
     head = array_header(np.dtype(np.uint8), shape)
     if places.store.is_remote:
         data = np.frombuffer(read_checked(location, about.maps), np.uint8)

@@ -12,9 +12,10 @@ import nvidia.dali.fn as fn
 import pytest
 import torch
 
-from gca_dali import GCALoader, Manifest, ViewBatch, ViewPolicy, cuda_views
-from gca_dali.cuda_views import CudaViews, DeviceImages
+from gca_dali import GCALoader, Manifest, ViewBatch, ViewPolicy
 from gca_dali.pipeline import build_pipeline, load_images
+from gca_dali.runners import cuda as cuda_views
+from gca_dali.runners.cuda import CudaViews, DeviceImages
 from gca_dali_kernels import integrate_maps, render_views, resident, sample_cutouts, sample_windows
 from straw_gpu import StrawEvent, StrawRunner, as_straw, make_cupy, read_images
 

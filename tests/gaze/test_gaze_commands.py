@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from gca_dali.cli.gaze import app
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.map_folder import MapFolder
-from gca_dali.manifest import Manifest
+from gca_dali.gaze.predicted import PredictedTable, table_path
 from gca_dali.phantoms import write_phantoms
-from gca_dali.predicted import PredictedTable, table_path
-from gca_dali.saliency import load_saliency
+from gca_dali.steps.saliency import load_saliency
 
 
 def run(*arguments: object) -> dict:

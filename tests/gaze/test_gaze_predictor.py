@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze import metrics
 from gca_dali.gaze.examples import split_patients
 from gca_dali.gaze.fit import fit_predictor
@@ -20,7 +21,6 @@ from gca_dali.gaze.network import GazeNetwork, NetworkConfig
 from gca_dali.gaze.predictor import GazePredictor, PredictorFacts, choose_device
 from gca_dali.gaze.prepare import prepare_image, resize_map
 from gca_dali.gaze.training import FitSettings
-from gca_dali.manifest import Manifest
 
 TINY = NetworkConfig(decoder_channels=(32, 24, 16), input_px=64, map_px=16)
 
@@ -214,12 +214,6 @@ def test_a_stopped_fit_ends_as_if_it_had_not_been(
     assert resumed.predictor.fingerprint == whole.predictor.fingerprint
     assert resumed.history == whole.history
     assert not state.exists()
-
-
-def test_fit_through_the_class(study: tuple[Manifest, MapFolder]) -> None:
-    predictor = GazePredictor.fit(*study, settings(1), device="cpu")
-    assert isinstance(predictor, GazePredictor)
-    assert predictor.mean_map.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_fit_refuses(study: tuple[Manifest, MapFolder], tmp_path: Path) -> None:

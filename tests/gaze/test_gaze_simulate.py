@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gca_dali.data.rows import Rows
 from gca_dali.gaze.boxes import read_boxes_csv
 from gca_dali.gaze.knee_anatomy import KneeAnatomy, find_knee
 from gca_dali.gaze.simulate import read_boxes, read_knee
 from gca_dali.gaze.study import PUBLISHED_COUNTS, draw_study
 from gca_dali.gaze.tracker import Tracker, simulate_fixations
-from gca_dali.rows import Rows
 
 
 def draw_joint(

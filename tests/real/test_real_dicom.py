@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gca_dali import dicom
-from gca_dali.dicom import probe_dicom, stored_values
-from gca_dali.image import UnreadableImageError, read_image
+from gca_dali.image import dicom
+from gca_dali.image.claims import UnreadableImageError
+from gca_dali.image.dicom import probe_dicom, stored_values
+from gca_dali.image.read import read_image
 
 # Some take a second to decode, and several tests look at them.
 read_dicom = lru_cache(maxsize=None)(dicom.read_dicom)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.boxes import read_boxes_csv
 from gca_dali.gaze.bulk import simulate_boxes, simulate_knees
 from gca_dali.gaze.knee_anatomy import find_knee
 from gca_dali.gaze.study import PUBLISHED_COUNTS, draw_study
-from gca_dali.image import read_image
-from gca_dali.manifest import Manifest
+from gca_dali.image.read import read_image
 
 NEGATIVES = ("images/test/2/9648224R.jpg", "images/test/3/9648692R.jpg")
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gca_dali.cli.main import app
-from gca_dali.manifest import Manifest
+from gca_dali.data.manifest import Manifest
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gca_dali.image import read_image
+from gca_dali.image.read import read_image
 from plain_views import crop_with_torchvision, psnr_db, render_windows
 
 NUM_WINDOWS = 24

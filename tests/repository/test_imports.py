@@ -37,7 +37,7 @@ OURS = {"gca_dali", "gca_dali_kernels"}
     [
         "import gca_dali",
         "import gca_dali.cli.main",
-        "import gca_dali.manifest",
+        "import gca_dali.data.manifest",
         "import gca_dali_kernels",
     ],
 )

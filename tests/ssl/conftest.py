@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gca_dali.manifest import Manifest
+from gca_dali.data.manifest import Manifest
 from gca_dali.phantoms import write_phantoms
 
 

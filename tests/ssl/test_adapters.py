@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from gca_dali import adapters
+from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
-from gca_dali.manifest import Manifest
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.lightning_io import SafetensorsIO
 from gca_dali.ssl.methods import SimCLR
 from gca_dali.ssl.presets import find_preset

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gca_dali.ssl import checkpoint
-from gca_dali.ssl.checkpoint import read_state, write_state
+from gca_dali.common import state
+from gca_dali.common.state import read_state, write_state
 
 
 def _assert_equal(first, second) -> None:
@@ -78,7 +78,7 @@ def test_a_failed_write_leaves_the_older_file(tmp_path: Path, monkeypatch) -> No
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint.os, "replace", fail)
+    monkeypatch.setattr(state.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_state(path, {"step": 2})
     monkeypatch.undo()

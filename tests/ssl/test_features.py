@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from gca_dali.image import read_image
-from gca_dali.manifest import Manifest
-from gca_dali.ssl.checkpoint import write_state
+from gca_dali.common.state import write_state
+from gca_dali.data.manifest import Manifest
+from gca_dali.image.read import read_image
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.features import (
     build_untrained,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from gca_dali.policy import ViewPolicy
-from gca_dali.ssl.checkpoint import read_state
+from gca_dali.common.state import read_state
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.run import PretrainRun
 from knee_study import load_module, write_config, write_predictor
 

@@ -16,11 +16,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
-from gca_dali.manifest import Manifest
-from gca_dali.operators import Appearance, Change, Crop
 from gca_dali.phantoms import make_phantom
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.parts import Appearance, Change, Crop
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl import features as features_module
 from gca_dali.ssl import run as run_module
 from gca_dali.ssl.config import PretrainConfig

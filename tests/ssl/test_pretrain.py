@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
+from gca_dali.common.state import read_state
 from gca_dali.ssl import run as run_module
-from gca_dali.ssl.checkpoint import read_state
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.features import load_encoder
@@ -174,7 +174,7 @@ def test_another_batch_size_and_a_foreign_checkpoint_are_not_resumed(tmp_path: P
     other = PatternLoader(num_images=64, batch_size=8)
     with pytest.raises(ValueError, match="batch_size must be 16 as in the checkpoint, got 8"):
         pretrain(other, _config(), tmp_path, resume=first.checkpoint)
-    from gca_dali.ssl.checkpoint import write_state
+    from gca_dali.common.state import write_state
 
     path = write_state(tmp_path / "x.safetensors", {"format": "other"})
     with pytest.raises(

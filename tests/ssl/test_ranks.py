@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
-from gca_dali.manifest import Manifest
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.view_policy import ViewPolicy
 
 GLOBAL_BATCH = 8
 NUM_BATCHES = 5

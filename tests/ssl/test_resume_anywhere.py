@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from gca_dali.batch import ViewBatch
+from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
-from gca_dali.manifest import Manifest
-from gca_dali.policy import ViewPolicy
+from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.steps.batch import ViewBatch
 
 NUM_EPOCHS = 3
 BATCH_SIZE = 4

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gca_dali.manifest import Manifest
+from gca_dali.data.manifest import Manifest
 from gca_dali.ssl.splits import balance_subset, group_rows, hold_out, split_rows
 
 

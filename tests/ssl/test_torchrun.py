@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from gca_dali.ssl.checkpoint import read_state
+from gca_dali.common.state import read_state
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.pretrain import pretrain

@@ -14,13 +14,13 @@ import torch
 from torch import distributed, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from gca_dali.batch import ViewBatch
+from gca_dali.common.state import write_state
 from gca_dali.ssl.batch_norm import synchronise_batch_norm
-from gca_dali.ssl.checkpoint import write_state
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.pretrain import pretrain
 from gca_dali.ssl.processes import Processes
+from gca_dali.steps.batch import ViewBatch
 from pretrain_loader import PatternLoader
 
 

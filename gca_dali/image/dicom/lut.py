@@ -1,0 +1,149 @@
+"""Elements of a DICOM header in, lookup tables and windows out, checked.
+
+`dicom.intensity` applies them. What is broken raises `LutError`, so that a choice can
+fall back on the next.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.uid import UID
+
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+
+
+class LutError(ValueError):
+    """A lookup table or window that is missing or broken; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Lut:
+    """A lookup table.
+
+    Attributes
+    ----------
+    first : int
+        Input that the first entry stands for; smaller inputs take it too.
+    entries : numpy.ndarray, uint16, [N]
+        Outputs.
+    """
+
+    first: int
+    entries: np.ndarray
+
+    def find(self, inputs: np.ndarray) -> np.ndarray:
+        """Give the position of the entry of each input, int64, same shape."""
+        return np.clip(inputs - self.first, 0, len(self.entries) - 1)
+
+
+def read_lut(item: Dataset, dataset: Dataset, largest_input: int) -> Lut:
+    """Read one item of a modality or VOI LUT sequence.
+
+    Parameters
+    ----------
+    item : pydicom.Dataset
+        Holds LUT Descriptor and LUT Data.
+    dataset : pydicom.Dataset
+        The header around it, for the byte order.
+    largest_input : int
+        Largest value that goes in. A table that begins beyond it begins below zero: some devices
+        write a negative first input as if it were unsigned.
+
+    Returns
+    -------
+    Lut
+
+    Raises
+    ------
+    LutError
+        If the table is incomplete.
+    """
+    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
+    if descriptor is None or data is None or len(descriptor) != 3:
+        raise LutError("a lookup table without its descriptor or data")
+    num_entries = int(descriptor[0]) or 1 << 16
+    first = int(descriptor[1])
+    if first > max(32767, largest_input):
+        first -= 1 << 16
+    if isinstance(data, bytes):
+        syntax = UID(dataset.file_meta.TransferSyntaxUID)
+        wide = "<u2" if syntax.is_little_endian else ">u2"
+        # Entries of 8 bits may be packed two to a word.
+        is_packed = num_entries <= len(data) < 2 * num_entries
+        entries = np.frombuffer(data, "u1" if is_packed else wide)
+    else:
+        entries = np.atleast_1d(np.asarray(data, np.int64)) & 0xFFFF
+    if len(entries) < num_entries:
+        raise LutError(f"a lookup table of {len(entries)} entries that claims {num_entries}")
+    return Lut(first, entries[:num_entries].astype(np.uint16))
+
+
+def read_window(group: Dataset, number: int = 0) -> tuple[float, float, str]:
+    """Read one of the windows.
+
+    Parameters
+    ----------
+    group : pydicom.Dataset
+        Holds Window Center, Window Width and perhaps VOI LUT Function.
+    number : int
+        Which window, from 0.
+
+    Returns
+    -------
+    centre, width : float
+        In values after the modality step.
+    function : str
+        "LINEAR", "LINEAR_EXACT" or "SIGMOID".
+
+    Raises
+    ------
+    LutError
+        If there is none, or its width or function is not allowed.
+    """
+    centre, width = (_pick(group.get(key), number) for key in ("WindowCenter", "WindowWidth"))
+    function = str(group.get("VOILUTFunction") or "LINEAR").upper()
+    if centre is None or width is None:
+        raise LutError("no window" if number == 0 else f"no window of number {number}")
+    smallest = 1.0 if function == "LINEAR" else math.nextafter(0, 1)
+    if function not in _FUNCTIONS or not width >= smallest or not math.isfinite(centre + width):
+        raise LutError(f"a window of {function}, centre {centre} and width {width}")
+    return centre, width, function
+
+
+def find_functional_group(dataset: Dataset, frame: int, sequence: str) -> Dataset:
+    """Find where an enhanced multi-frame object states something (PS3.3, C.7.6.16).
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        The whole header.
+    frame : int
+        Which frame, from 0.
+    sequence : str
+        Keyword of the functional group, such as "FrameVOILUTSequence".
+
+    Returns
+    -------
+    pydicom.Dataset
+        The item of the frame, else the one that all frames share, else the header itself.
+    """
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    for group in (*per_frame[frame : frame + 1], *shared[:1]):
+        if group.get(sequence):
+            return group[sequence].value[0]
+    return dataset
+
+
+def _pick(value: object, number: int) -> float | None:
+    """Take one of one or several numbers, None where it is not there."""
+    try:
+        several = value if hasattr(value, "__getitem__") else [value]
+        found = several[number]  # pyright: ignore
+        return None if found is None else float(found)  # pyright: ignore
+    except (TypeError, ValueError, IndexError):
+        return None

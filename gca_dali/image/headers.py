@@ -1,0 +1,288 @@
+"""Read what a file says about its image without decoding it.
+
+A path enters; a :class:`Header` (upright height and width in pixels, stored bits, format) leaves,
+or a ``ValueError`` whose text is the reason to set the file aside. Formats are told by content,
+never by extension. DICOM goes through `image.dicom`; next is `data.index`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gca_dali.image.claims import MAX_PIXELS, NUM_SNIFFED_BYTES, UnreadableImageError, sniff_format
+from gca_dali.image.headers_tiff import read_tiff_header, upright_size
+
+_ORIENTATION_TAG = 274
+# Baseline, extended sequential and progressive Huffman: what every 8-bit decoder reads.
+_JPEG_FRAMES = {0xC0, 0xC1, 0xC2}
+_JPEG_OTHER_FRAMES = {
+    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "lossless"),
+    **dict.fromkeys((0xC5, 0xC6), "hierarchical"),
+    **dict.fromkeys((0xC9, 0xCA, 0xCD, 0xCE), "arithmetic-coded"),
+}
+_TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Header:
+    """What one image file says about itself.
+
+    Parameters
+    ----------
+    height, width : int
+        Size in pixels of the upright image: an EXIF or TIFF orientation is applied, as DALI does.
+    bits : int
+        Bits of a stored value: 8 or 16, for DICOM its BitsStored.
+    format : str
+        "jpeg", "png", "tiff", "dicom", or "tiff-rare": a TIFF that DALI misreads.
+    num_bytes : int
+        Size of the file.
+    num_frames : int
+        Of a DICOM file.
+    patient : str
+        Patient identifier of a DICOM file, only if it was asked for.
+    """
+
+    height: int
+    width: int
+    bits: int
+    format: str
+    num_bytes: int = 0
+    num_frames: int = 1
+    patient: str = ""
+
+
+def read_header(path: str | Path, *, with_patient: bool = False) -> Header:
+    """Read the header of one image file; nothing of the size that it claims is allocated.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A regular file.
+    with_patient : bool
+        Also read the patient identifier of a DICOM file.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    ValueError
+        If the file is not an image that the loader decodes; the text is the reason.
+    OSError
+        If the file cannot be opened.
+    ImportError
+        If a DICOM file is met and pydicom is not installed.
+    """
+    state = os.stat(path)
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError("not a regular file")
+    if state.st_size == 0:
+        raise ValueError("empty file")
+    with open(path, "rb") as file:
+        kind = sniff_format(file.read(NUM_SNIFFED_BYTES))
+        file.seek(0)
+        try:
+            if kind == "dicom":
+                header = _read_dicom(Path(path), state.st_size, with_patient)
+            else:
+                header = read_raster_header(file, kind, Path(path).suffix.lower())
+        except (struct.error, EOFError):
+            raise ValueError("truncated: the file ends inside its header") from None
+    return _check_size(header)
+
+
+def read_raster_header(file: BinaryIO, kind: str, suffix: str = "") -> Header:
+    """Read the header of an open JPEG, PNG or TIFF.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Seekable, at its beginning.
+    kind : str
+        From :func:`gca_dali.image.read.sniff_format`.
+    suffix : str
+        Of its name, for messages.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    ValueError
+        If the loader does not decode it; the text is the reason.
+    EOFError, struct.error
+        If it ends inside its header.
+    """
+    num_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    bits = 8
+    if kind == "jpeg":
+        height, width = _read_jpeg(file)
+    elif kind == "png":
+        height, width, bits = _read_png(file, num_bytes)
+    elif kind == "tiff":
+        height, width, bits, kind = read_tiff_header(file, num_bytes)
+    elif suffix in (".dcm", ".dicom"):
+        raise ValueError("DICOM without its file header (preamble and 'DICM')")
+    else:
+        raise ValueError(
+            f"not an image (extension {suffix or 'none'}): neither JPEG, PNG, TIFF nor DICOM, "
+            f"it begins with {file.read(8)!r}"
+        )
+    return _check_size(Header(height, width, bits, kind, num_bytes))
+
+
+def _check_size(header: Header) -> Header:
+    if header.height < 1 or header.width < 1:
+        raise ValueError(f"has no pixels: {header.height} x {header.width}")
+    if header.height * header.width > MAX_PIXELS:
+        raise ValueError(
+            f"claims {header.height} x {header.width} pixels, over {MAX_PIXELS // 10**6} megapixels"
+        )
+    return header
+
+
+def _read_exactly(file: BinaryIO, num_bytes: int) -> bytes:
+    data = file.read(num_bytes)
+    if len(data) < num_bytes:
+        raise EOFError
+    return data
+
+
+def _read_jpeg(file: BinaryIO) -> tuple[int, int]:
+    """Walk the segments up to the scan (ITU T.81, annex B); look for the end marker after it."""
+    file.seek(2)
+    size, exif = None, None
+    while (marker := _next_marker(file)) != 0xDA:
+        if marker == 0xD9:
+            raise ValueError("truncated: a JPEG without image data")
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            continue
+        (length,) = struct.unpack(">H", _read_exactly(file, 2))
+        if marker in _JPEG_OTHER_FRAMES:
+            kind = _JPEG_OTHER_FRAMES[marker]
+            raise ValueError(f"{kind} JPEG outside DICOM; save it as PNG or TIFF")
+        if marker in _JPEG_FRAMES:
+            size = _check_jpeg_frame(_read_exactly(file, length - 2))
+        elif marker == 0xE1:
+            data = _read_exactly(file, length - 2)
+            if data[:6] == b"Exif\0\0":
+                # DALI's decoders disagree about which of two counts, and overrun memory.
+                if exif is not None:
+                    raise ValueError("a JPEG with two EXIF blocks; save it again with one")
+                exif = data[6:]
+        else:
+            file.seek(length - 2, io.SEEK_CUR)
+    if size is None:
+        raise ValueError("a JPEG without a frame header")
+    _require_tail(file, b"\xff\xd9", "JPEG without its end marker")
+    return upright_size(*size, 1 if exif is None else _read_exif_orientation(exif))
+
+
+def _next_marker(file: BinaryIO) -> int:
+    # Bytes between segments are a harmless fault that decoders skip with a warning.
+    byte = _read_exactly(file, 1)
+    while True:
+        while byte != b"\xff":
+            byte = _read_exactly(file, 1)
+        while byte == b"\xff":
+            byte = _read_exactly(file, 1)
+        if byte != b"\0":
+            return byte[0]
+
+
+def _check_jpeg_frame(frame: bytes) -> tuple[int, int]:
+    precision, height, width, num_components = struct.unpack(">BHHB", frame[:6])
+    if precision != 8:
+        raise ValueError(f"{precision}-bit JPEG outside DICOM; save it as 16-bit PNG or TIFF")
+    if num_components not in (1, 3):
+        raise ValueError(f"JPEG with {num_components} channels (CMYK?); save it as grey")
+    return height, width
+
+
+def _read_exif_orientation(data: bytes) -> int:
+    """Find tag 274 in the first directory of an EXIF block; 1 where there is none."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return 1
+    try:
+        (offset,) = struct.unpack_from(order + "I", data, 4)
+        (num_entries,) = struct.unpack_from(order + "H", data, offset)
+        for entry in range(num_entries):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", data, offset + 2 + 12 * entry)
+            if tag == _ORIENTATION_TAG and kind == 3:
+                return value
+    except struct.error:
+        pass  # a damaged EXIF block says nothing about the pixels
+    return 1
+
+
+def _require_tail(file: BinaryIO, mark: bytes, what: str) -> None:
+    """Require `mark` between here and the end, looking at the last bytes first."""
+    here, end = file.tell(), file.seek(0, io.SEEK_END)
+    for start in (max(here, end - _TAIL_BYTES), here):
+        file.seek(start)
+        if mark in file.read():
+            return
+    raise ValueError(f"truncated: a {what}")
+
+
+def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
+    """Walk the chunks up to the image data (ISO 15948); look for the end chunk after it."""
+    file.seek(8)
+    length, kind = struct.unpack(">I4s", _read_exactly(file, 8))
+    if kind != b"IHDR" or length != 13:
+        raise ValueError("a PNG without its header chunk")
+    width, height, depth, colour = struct.unpack(">IIBB", _read_exactly(file, 13)[:10])
+    if depth not in (1, 2, 4, 8, 16) or colour not in (0, 2, 3, 4, 6):
+        raise ValueError(f"PNG of unknown kind: {depth} bits, colour type {colour}")
+    file.seek(4, io.SEEK_CUR)
+    exif = None
+    while True:
+        length, kind = struct.unpack(">I4s", _read_exactly(file, 8))
+        if kind == b"IDAT":
+            break
+        if kind == b"IEND":
+            raise ValueError("truncated: a PNG without image data")
+        if file.tell() + length > num_bytes:
+            raise EOFError
+        if kind == b"eXIf":
+            data = _read_exactly(file, length)
+            sound = struct.pack(">I", zlib.crc32(kind + data)) == _read_exactly(file, 4)
+            # DALI's decoders disagree about such a chunk, and overrun memory.
+            if exif is not None or not sound or data[:4] not in (b"II*\0", b"MM\0*"):
+                raise ValueError("a PNG with a damaged or repeated eXIf chunk; save it again")
+            exif = data
+            continue
+        file.seek(length + 4, io.SEEK_CUR)
+    _require_tail(file, b"IEND\xaeB`\x82", "PNG without its end chunk")
+    upright = upright_size(height, width, 1 if exif is None else _read_exif_orientation(exif))
+    return (*upright, 16 if depth == 16 else 8)
+
+
+def _read_dicom(path: Path, num_bytes: int, with_patient: bool) -> Header:
+    from gca_dali.image.dicom import probe_dicom
+
+    try:
+        header = probe_dicom(path, with_patient=with_patient)
+    except UnreadableImageError as error:
+        raise ValueError(error.reason) from None
+    return Header(
+        header.height,
+        header.width,
+        header.bits_stored,
+        "dicom",
+        num_bytes,
+        header.num_frames,
+        header.patient,
+    )

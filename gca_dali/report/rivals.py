@@ -1,0 +1,181 @@
+"""What the loader is measured against: DALI's decoder alone, DALI's own views, torchvision.
+
+They read what the loader reads: files, or the samples of a store.
+
+Each is written as its own users would write it and makes comparable views: two random resized
+crops (area 0.2–1) with flip, brightness and contrast (factors 0.6–1.4, probability 0.8) and blur
+(σ 0.1–2, probability 0.5), normalised float32, one channel. Used by `bench` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+from gca_dali.data.fetch import Fetcher, make_fetcher
+from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.steps.decode import decode_grey
+from gca_dali.steps.device import CPU
+from gca_dali.steps.read import read_files
+
+if TYPE_CHECKING:
+    from gca_dali.report.workload import Workload
+
+MEAN, DEVIATION = 0.5, 0.25
+
+
+def decode_only(work: Workload) -> Iterator[int]:
+    """DALI reads and decodes; nothing else."""
+    from nvidia.dali import pipeline_def
+
+    fetcher = make_fetcher(work.manifest)
+    batches = read_forever(work, fetcher)
+
+    @pipeline_def(**work.dali_options)
+    def define() -> Any:
+        return decode(work, fetcher.gives, batches)
+
+    return run_forever(define())
+
+
+def dali(work: Workload) -> Iterator[int]:
+    """DALI decodes once and makes the views with its own random operators."""
+    import nvidia.dali.fn as fn
+    from nvidia.dali import pipeline_def, types
+
+    fetcher = make_fetcher(work.manifest)
+    # Outside of the pipeline, whose conditionals would rewrite the code of what it calls.
+    batches = read_forever(work, fetcher)
+
+    @pipeline_def(enable_conditionals=True, **work.dali_options)
+    def define() -> tuple[Any, ...]:
+        images = decode(work, fetcher.gives, batches)
+        views = []
+        for _ in range(work.num_views):
+            view = fn.random_resized_crop(
+                images, size=work.size, random_area=[0.2, 1.0], antialias=True
+            )
+            view = fn.cast(view, dtype=types.FLOAT)
+            if fn.random.coin_flip(probability=0.8, dtype=types.BOOL):
+                view = fn.brightness_contrast(
+                    view,
+                    brightness=fn.random.uniform(range=[0.6, 1.4]),
+                    contrast=fn.random.uniform(range=[0.6, 1.4]),
+                    contrast_center=work.white / 2,
+                )
+            if fn.random.coin_flip(probability=0.5, dtype=types.BOOL):
+                view = fn.gaussian_blur(view, sigma=fn.random.uniform(range=[0.1, 2.0]))
+            views.append(
+                fn.crop_mirror_normalize(
+                    view,
+                    mirror=fn.random.coin_flip(),
+                    mean=[MEAN * work.white],
+                    std=[DEVIATION * work.white],
+                    output_layout="CHW",
+                )
+            )
+        return tuple(views)
+
+    return run_forever(define())
+
+
+def torchvision(work: Workload) -> Iterator[int]:
+    """Decode and transform with torchvision (v2) in the workers of a DataLoader."""
+    import torch
+    from torchvision.io import ImageReadMode, decode_image
+    from torchvision.transforms import v2
+
+    fetcher = make_fetcher(work.manifest)
+    transform = v2.Compose(
+        [
+            v2.RandomResizedCrop(work.size, scale=(0.2, 1.0), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(0.4, 0.4)], p=0.8),
+            v2.RandomApply([v2.GaussianBlur(13, sigma=(0.1, 2.0))], p=0.5),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([MEAN], [DEVIATION]),
+        ]
+    )
+
+    def read(index: int) -> torch.Tensor:
+        if work.manifest.places is None:
+            image = decode_image(work.files[index], mode=ImageReadMode.GRAY)
+        else:
+            image = torch.from_numpy(fetcher.fetch(index).copy())
+            if fetcher.gives == "encoded":
+                image = decode_image(image, mode=ImageReadMode.GRAY)
+            else:
+                image = image.permute(2, 0, 1)
+        # Torchvision neither flips nor resizes uint16.
+        return image if image.dtype == torch.uint8 else image.to(torch.float32) / work.white
+
+    class Views(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return work.batch_size * 100_000
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+            image = read(index % len(work.files))
+            return tuple(transform(image) for _ in range(work.num_views))
+
+    loader = torch.utils.data.DataLoader(
+        Views(), batch_size=work.batch_size, num_workers=work.num_threads, prefetch_factor=2
+    )
+    return (len(batch[0]) for batch in loader)
+
+
+def gca(work: Workload) -> Iterator[int]:
+    """Load with this project: gaze-weighted windows, maps from the table."""
+    from gca_dali.loader import GCALoader
+    from gca_dali.policy.parts import Crop
+
+    policy = ViewPolicy.random(
+        size=work.size, crop=Crop(tau=0.9, weight=1), mean=MEAN, deviation=DEVIATION
+    )
+    loader = GCALoader(
+        work.repeated(),
+        policy,
+        saliency=work.saliency,
+        batch_size=work.batch_size,
+        num_views=work.num_views,
+        num_threads=work.num_threads,
+        device=work.device,
+        shuffle=False,
+    )
+    while True:
+        for batch in loader:
+            yield len(batch)
+
+
+RIVALS = {"gca": gca, "dali": dali, "torchvision": torchvision}
+
+
+def read_forever(work: Workload, fetcher: Fetcher) -> Iterator[list[Any]]:
+    """Yield batches of samples in the order of the manifest, again and again."""
+    rows = cycle(range(len(work.manifest)))
+    while True:
+        yield [fetcher.fetch(next(rows)) for _ in range(work.batch_size)]
+
+
+def decode(work: Workload, gives: str, batches: Iterator[list[Any]]) -> Any:
+    """Return decoded images (DALI, uint8 | uint16, [H, W, 1]) on the workload's device.
+
+    `gives` is what the batches hold, see `Fetcher`.
+    """
+    import nvidia.dali.fn as fn
+
+    layout = "HWC" if gives == "images" else ""
+    samples = fn.external_source(batches, batch=True, layout=layout)
+    if gives == "paths":
+        samples = read_files(samples)
+    mixed = work.device != CPU and not work.deep and gives != "images"
+    if gives != "images":
+        samples = decode_grey(samples, work.deep, "mixed" if mixed else "cpu")
+    return samples if mixed or work.device == CPU else samples.gpu()
+
+
+def run_forever(pipeline: Any) -> Iterator[int]:
+    """Yield the size of each batch of a DALI pipeline."""
+    pipeline.build()
+    while True:
+        yield len(pipeline.run()[0])

@@ -1,0 +1,60 @@
+"""Text of a CSV as labels and typed columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gca_dali.data.listing import code_labels, sort_names, type_column
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "classes"),
+    [
+        (["2", "0", ""], [2, 0, -1], ("0", "1", "2")),
+        (["2.0", "0.0", ""], [2, 0, -1], ("0", "1", "2")),
+        (["-1", "1"], [-1, 1], ("0", "1")),
+        (["sick", "", "well", "sick"], [0, -1, 1, 0], ("sick", "well")),
+        (["1", "sick"], [0, 1], ("1", "sick")),
+        (["1_0", "2"], [0, 1], ("1_0", "2")),
+        (["", ""], [-1, -1], ()),
+        ([], [], ()),
+    ],
+)
+def test_labels_are_numbers_or_names(texts, labels, classes):
+    found, names = code_labels(texts)
+    assert found.tolist() == labels
+    assert found.dtype == np.int64
+    assert names == classes
+
+
+@pytest.mark.parametrize("text", ["-2", "65536"])
+def test_numbers_that_are_no_class_index_are_refused(text):
+    with pytest.raises(ValueError, match=f"label must be a name or a class index .* got {text}"):
+        code_labels(["0", text])
+
+
+def test_names_are_sorted_by_value_only_if_all_are_numbers():
+    assert sort_names(["10", "2", "10"]) == ("2", "10")
+    assert sort_names(["10", "2", "x"]) == ("10", "2", "x")
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1", "-20", "0"], "i"),
+        (["1.5", "2", "-3e4"], "f"),
+        (["007", "8"], "U"),
+        (["00.5", "8"], "U"),
+        (["1", ""], "U"),
+        (["1_0", "2"], "U"),
+        (["nan", "1"], "U"),
+        (["9" * 19], "f"),
+        ([], "U"),
+    ],
+)
+def test_only_plain_numbers_become_numbers(texts, kind):
+    values = type_column(texts)
+    assert values.dtype.kind == kind
+    if kind == "U":
+        assert values.tolist() == texts
