@@ -32,6 +32,10 @@ class RecordingOptions:
     format: Annotated[
         Literal["auto", "miceye", "egd-cxr", "reflacx", "generic"], typer.Option(help="Its format.")
     ] = "auto"
+    positions: Annotated[
+        Literal["pixels", "shares"],
+        typer.Option(help="Generic: whether x and y are image pixels or shares of its size."),
+    ] = "pixels"
     sample_rate_hz: Annotated[float, typer.Option(help="MicEye: samples per second.")] = 90.0
     master_sheet: Annotated[
         Path | None, typer.Option(help="EGD-CXR without X_ORIGINAL: master_sheet.csv.")
@@ -78,19 +82,17 @@ def maps(
 ) -> Report:
     """Turn a recording into maps of the images in a manifest."""
     from gca_dali.gaze.bulk import draw_maps
+    from gca_dali.gaze.matching import ImageSizes
     from gca_dali.gaze.readers import read_fixations
 
     rows = source.open()
-    sizes = {
-        Path(path).stem: (int(height), int(width))
-        for path, height, width in zip(rows.path, rows.height, rows.width, strict=True)
-    }
     fixations = read_fixations(
         recording.recording,
         recording.format,
         sample_rate_hz=recording.sample_rate_hz,
         master_sheet=recording.master_sheet,
-        sizes=sizes,
+        sizes=ImageSizes(rows.path.tolist(), rows.height, rows.width),
+        positions=recording.positions,
     )
     folder, matched = draw_maps(fixations, rows, drawing.settings(), out)
     result = {

@@ -1,12 +1,11 @@
 """Read a CSV of image paths, labels and other columns as text, and code labels as integers.
 
 A CSV file enters; a :class:`Listing` with one entry per usable row leaves, what cannot be used is
-refused by its row. The next step is :class:`gca_dali.data.manifest.Manifest`.
+refused by its line. The next step is :class:`gca_dali.data.manifest.Manifest`.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from dataclasses import dataclass
@@ -14,13 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
+from gca_dali.common.csv_table import MISSING, CsvTable, read_csv
 from gca_dali.data.index import Refused, is_plain_text
 
 MAX_INTEGER_LABEL = 65_535
+KNOWN_COLUMNS = ("path", "label", "split", "patient")
 
 # Python's own int() and float() also take "1_0", "nan" and other scripts' digits.
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_MAX_FLOAT_DIGITS = 15
 _DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
@@ -49,7 +51,7 @@ def read_listing(csv_path: Path, root: Path) -> Listing:
     Parameters
     ----------
     csv_path : Path
-        UTF-8, separated by commas.
+        UTF-8, see :func:`gca_dali.common.csv_table.read_csv`.
     root : Path
         Folder that relative paths start from.
 
@@ -66,65 +68,74 @@ def read_listing(csv_path: Path, root: Path) -> Listing:
     """
     if not csv_path.is_file():
         raise FileNotFoundError(f"csv must be an existing file, got {csv_path}. Check the path.")
-    try:
-        with open(csv_path, newline="", encoding="utf-8-sig") as file:
-            names, *rows = list(csv.reader(file)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"csv must be UTF-8 text separated by commas, got {csv_path} ({error}). "
-            "Export it again."
-        ) from None
-    names = [name.strip() for name in names]
+    table = read_csv(csv_path)
+    names = _fold_known(table.names)
     if "path" not in names:
         raise ValueError(
             f"csv must have a column named path, got the columns {', '.join(names) or 'none'} in "
             f"{csv_path}. Name the column that holds the image files path."
         )
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"csv must name each column once, got {', '.join(names)} in {csv_path}. Rename them."
-        )
-    return _collect_rows(names, rows, root)
+    return _collect_rows(names, table, root)
 
 
-def _collect_rows(names: list[str], rows: list[list[str]], root: Path) -> Listing:
+def _fold_known(names: list[str]) -> list[str]:
+    """Read "Label" as "label", where no column has that name itself."""
+    folded = [name.casefold() for name in names]
+    return [
+        low if low in KNOWN_COLUMNS and low not in names and folded.count(low) == 1 else name
+        for name, low in zip(names, folded, strict=True)
+    ]
+
+
+def _collect_rows(names: list[str], table: CsvTable, root: Path) -> Listing:
     where = names.index("path")
-    first_row: dict[str, int] = {}
+    first_line: dict[str, int] = {}
     kept, refused = [], []
-    for number, row in enumerate(rows, start=2):  # line 1 is the header
-        if not row:
-            continue
-        path = row[where].strip() if len(row) > where else ""
+    for line, row in zip(table.lines, table.rows, strict=True):
+        path = row[where] if len(row) > where else ""
         if len(row) != len(names):
-            reason = f"row {number} has {len(row)} fields, the header {len(names)}"
+            reason = f"line {line} has {len(row)} fields, the header {len(names)}"
             refused.append(Refused(path, reason))
         elif not path or not is_plain_text(path):
-            refused.append(Refused(ascii(path), f"row {number} has no usable path"))
-        elif (path := _normalise(path, root)) in first_row:
-            reason = f"listed twice, in rows {first_row[path]} and {number}; the first one counts"
+            refused.append(Refused(ascii(path), f"line {line} has no usable path"))
+        elif (path := _normalise(path, root)) in first_line:
+            reason = f"listed twice, in lines {first_line[path]} and {line}; the first one counts"
             refused.append(Refused(path, reason))
         else:
-            first_row[path] = number
+            first_line[path] = line
             kept.append(row)
     columns = {
-        name: [row[place].strip() for row in kept]
+        name: [row[place] for row in kept]
         for place, name in enumerate(names)
         if name and name != "path"
     }
-    return Listing(tuple(first_row), columns, tuple(refused))
+    return Listing(tuple(first_line), columns, tuple(refused))
 
 
 def _normalise(path: str, root: Path) -> str:
-    full = os.path.normpath(os.path.join(os.path.abspath(root), path))
+    full = os.path.normpath(os.path.join(os.path.abspath(root), read_windows_path(path, root)))
     return Path(os.path.relpath(full, root)).as_posix()
+
+
+def read_windows_path(path: str, root: Path) -> str:
+    """Turn backslashes into slashes, unless a file has them in its name.
+
+    Parameters
+    ----------
+    path : str
+        Of a list, relative to `root` or absolute.
+    root : Path
+    """
+    is_name = "\\" not in path or os.path.lexists(os.path.join(root, path))
+    return path if is_name else path.replace("\\", "/")
 
 
 def code_labels(texts: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Turn label texts into class indices.
 
     Whole numbers stay what they are (also "2.0", as tables with gaps write them); anything else
-    makes all of them names, numbered in sorted order. Empty texts, and −1 among numbers, mean that
-    there is no label.
+    makes all of them names, numbered in sorted order. Empty texts and those in `MISSING`, and −1
+    among numbers, mean that there is no label.
 
     Parameters
     ----------
@@ -143,6 +154,7 @@ def code_labels(texts: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     ValueError
         If the labels are numbers that cannot be class indices.
     """
+    texts = ["" if text in MISSING else text for text in texts]
     numbers = [_parse_integer(text) for text in texts if text]
     if not numbers:
         return np.full(len(texts), -1, np.int64), ()
@@ -186,17 +198,22 @@ def type_column(texts: list[str]) -> np.ndarray:
     Parameters
     ----------
     texts : list of str
-        "007" and "" are no numbers, so identifiers stay text.
+        "007" is no number, so identifiers stay text. Those in `MISSING` become NaN among numbers
+        that float64 holds exactly as printed; a column of them alone stays text.
 
     Returns
     -------
     numpy.ndarray, int64, float64 or str, [N]
     """
-    if texts and all(_PLAIN_INTEGER.fullmatch(text) for text in texts):
-        return np.array([int(text) for text in texts], np.int64)
-    if texts and all(_DECIMAL.fullmatch(text) for text in texts):
-        return np.array([float(text) for text in texts], np.float64)
-    return np.array(texts, dtype=str)
+    known = [text for text in texts if text not in MISSING]
+    if not known or not all(_DECIMAL.fullmatch(text) for text in known):
+        return np.array(texts, dtype=str)
+    if all(_PLAIN_INTEGER.fullmatch(text) for text in known):
+        if len(known) == len(texts):
+            return np.array([int(text) for text in texts], np.int64)
+        if any(len(text) > _MAX_FLOAT_DIGITS for text in known):
+            return np.array(texts, dtype=str)
+    return np.array([np.nan if text in MISSING else float(text) for text in texts], np.float64)
 
 
 def _parse_integer(text: str) -> int | None:

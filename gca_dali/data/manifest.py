@@ -96,12 +96,13 @@ class Manifest(Rows):
         """Index the images that a CSV lists, in its order.
 
         Known columns are path, label, split and patient; others are kept (named ``listed_…``
-        where they would hide a measured one, such as height). Labels are class indices or names.
+        where they would hide a measured one, such as height). Labels are class indices or names;
+        NA, nan, None, NULL, n/a and empty mean that there is none.
 
         Parameters
         ----------
         csv : str or pathlib.Path
-            UTF-8, separated by commas, with a header line.
+            UTF-8 with a header line, separated by commas, semicolons or tabs.
         root : str or pathlib.Path, optional
             Folder that the paths are relative to; the CSV's own folder where none is given.
         workers : int, optional

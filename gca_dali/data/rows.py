@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +35,12 @@ _INTEGER_COLUMNS = {
 _TEXT_COLUMNS = ("path", "format", "patient")
 _UNKNOWN = {"label": -1, "patient": "", "num_bytes": 0, "frame": 0}
 COLUMNS = (*_TEXT_COLUMNS, *_INTEGER_COLUMNS)
+SPLITS = frozenset(("train", "val", "valid", "validation", "test"))
+
+
+def fold_split(value: Any) -> Any:
+    """Write the name of a split in small letters; whatever else stays as it is."""
+    return value.casefold() if str(value).casefold() in SPLITS else value
 
 
 def _none() -> np.ndarray:
@@ -62,7 +68,7 @@ class Rows:
     patient : numpy.ndarray, str, [N]
         Empty where it is unknown.
     columns : dict of str to numpy.ndarray
-        Everything else, [N] each, int64, float64 or str.
+        Everything else, [N] each, int64, float64 or str. In "split", "Train" is read as "train".
     classes : tuple of str
         The name of each class index.
     refused : tuple of Refused
@@ -114,6 +120,10 @@ class Rows:
         for name in COLUMNS:
             kind = _INTEGER_COLUMNS.get(name, str)
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
+        split = np.asarray(self.columns.get("split", ()))
+        if split.dtype.kind == "U" and split.ndim == 1:
+            folded = np.array([fold_split(name) for name in split.tolist()], dtype=str)
+            object.__setattr__(self, "columns", self.columns | {"split": folded})
         self._check(num_rows)
 
     def _check(self, num_rows: int) -> None:
@@ -265,6 +275,8 @@ class Rows:
         options = wanted if isinstance(wanted, (list, tuple, set, np.ndarray)) else [wanted]
         if name == "label" and self.classes and all(isinstance(item, str) for item in options):
             values = np.array([*self.classes, "-1"])[values]  # −1 picks the last
+        if name == "split":
+            options = [fold_split(item) for item in options]
         try:
             found = np.isin(values, [values.dtype.type(item) for item in options])
         except (TypeError, ValueError):  # a word asked of a column of numbers

@@ -13,14 +13,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from gca_dali.common.csv_table import MISSING
 from gca_dali.data.index import Refused, find_files, read_headers, resolve_paths
 from gca_dali.data.listing import Listing, code_labels, read_listing, sort_names, type_column
-from gca_dali.data.rows import COLUMNS
+from gca_dali.data.rows import COLUMNS, SPLITS
 from gca_dali.image.headers import Header
 from gca_dali.image.voi import DicomOptions
 
 _MEASURED = ("height", "width", "bits", "format", "num_bytes")
-SPLITS = frozenset(("train", "val", "valid", "validation", "test"))
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,11 @@ def _columns_from_folders(paths: list[str]) -> dict:
     folders = [PurePosixPath(path).parts[:-1] for path in paths]
     if len({len(parts) for parts in folders}) != 1 or not folders[0]:
         return {}
-    splits = [next((part for part in parts if part in SPLITS), "") for parts in folders]
+    splits = [next(filter(SPLITS.__contains__, map(str.casefold, parts)), "") for parts in folders]
     found: dict = {"columns": {"split": np.array(splits)}} if all(splits) else {}
     names = [parts[-1] for parts in folders]
     distinct = sort_names(names)
-    if len(distinct) < 2 or SPLITS.issuperset(distinct):
+    if len(distinct) < 2 or SPLITS.issuperset(map(str.casefold, distinct)):
         return found
     if all(re.fullmatch("[0-9]{1,2}", name) for name in distinct):
         labels, classes = code_labels(names)
@@ -179,7 +179,8 @@ def _columns_from_texts(columns: dict[str, list[str]]) -> dict:
     if "label" in columns:
         found["label"], found["classes"] = code_labels(columns.pop("label"))
     if "patient" in columns:
-        found["patient"] = columns.pop("patient")
+        texts = columns.pop("patient")
+        found["patient"] = ["" if text in MISSING else text for text in texts]
     found["columns"] = {
         f"listed_{name}" if name in COLUMNS else name: type_column(texts)
         for name, texts in columns.items()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gca_dali.data.listing import read_windows_path
 from gca_dali.data.rows import Rows
 from gca_dali.gaze.tables import read_table
 
@@ -66,11 +67,13 @@ def read_boxes_csv(path: str | Path, rows: Rows) -> list[ImageBoxes]:
     names = table.text("path").tolist()
     if rows.places is None:
         folder = path.resolve().parent
-        files, named = rows.files, [os.path.realpath(folder / name) for name in names]
+        files = rows.files
+        named = [os.path.realpath(folder / read_windows_path(name, folder)) for name in names]
         owner = {os.path.realpath(file): row for row, file in enumerate(files)}
     else:
         owner = {name: row for row, name in enumerate(rows.path.tolist())}
-        named = [os.path.normpath(name) for name in names]
+        named = [name if name in owner else name.replace("\\", "/") for name in names]
+        named = [os.path.normpath(name) for name in named]
     row_of = np.array([owner.get(name, -1) for name in named], np.int64)
     if len(table) and not (row_of >= 0).any():
         remedy = "Put the CSV where its paths start."

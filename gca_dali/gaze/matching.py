@@ -6,13 +6,16 @@ same with manifest paths, rows beyond the image set aside. Next: `maps`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from gca_dali.gaze.fixations import Fixations
+
+# What ends a name is a suffix only here: the last number of a DICOM UID is none.
+_SUFFIXES = frozenset((".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy"))
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ def match_images(
     fixations: Fixations, paths: Sequence[str], heights: np.ndarray, widths: np.ndarray
 ) -> MatchedFixations:
     """Find each recorded image in a manifest: by path, else by file name, else by its stem.
+
+    A recording of `a.dcm` means `a.png` where no other file has that stem.
 
     Parameters
     ----------
@@ -77,20 +82,53 @@ def match_images(
     )
 
 
+class ImageSizes(Mapping[str, tuple[int, int]]):
+    """Height and width of a manifest's images, found by the names of a recording.
+
+    Parameters
+    ----------
+    paths, heights, widths
+        As `match_images`.
+    """
+
+    def __init__(self, paths: Sequence[str], heights: np.ndarray, widths: np.ndarray) -> None:
+        self._paths, self._heights, self._widths = paths, heights, widths
+        self._find = _name_finder(paths)
+
+    def __getitem__(self, name: str) -> tuple[int, int]:
+        """Return height and width in pixels; KeyError where no path answers to the name."""
+        row = self._find(name)
+        if row is None:
+            raise KeyError(name)
+        return int(self._heights[row]), int(self._widths[row])
+
+    def __iter__(self) -> Iterator[str]:
+        """Go over the paths."""
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._paths)
+
+
 def _name_finder(paths: Sequence[str]) -> Callable[[str], int | None]:
     """Return the function from a recorded name to the row of the manifest that it means."""
     by_path = {str(path): row for row, path in enumerate(paths)}
     by_name: dict[str, list[int]] = {}
+    by_long_stem: dict[str, list[int]] = {}
     by_stem: dict[str, list[int]] = {}
     for path, row in by_path.items():
-        by_name.setdefault(PurePosixPath(path).name, []).append(row)
-        by_stem.setdefault(PurePosixPath(path).stem, []).append(row)
+        posix = PurePosixPath(path)
+        by_name.setdefault(posix.name, []).append(row)
+        by_long_stem.setdefault(str(_without_suffix(posix)), []).append(row)
+        by_stem.setdefault(_without_suffix(posix).name, []).append(row)
 
     def find(name: str) -> int | None:
         posix = PurePosixPath(name.replace("\\", "/"))
         if str(posix) in by_path:
             return by_path[str(posix)]
-        rows = by_name.get(posix.name) or by_stem.get(posix.name) or []
+        stem = _without_suffix(posix)
+        rows = by_name.get(posix.name) or by_long_stem.get(str(stem)) or by_stem.get(stem.name, [])
         if len(rows) > 1:
             raise ValueError(
                 f"image {name!r} of the recording must fit one file, got {paths[rows[0]]} and "
@@ -99,3 +137,7 @@ def _name_finder(paths: Sequence[str]) -> Callable[[str], int | None]:
         return rows[0] if rows else None
 
     return find
+
+
+def _without_suffix(path: PurePosixPath) -> PurePosixPath:
+    return path.with_suffix("") if path.suffix.lower() in _SUFFIXES else path

@@ -6,11 +6,12 @@ Enters: the path of a CSV. Leaves: `Table`, text columns and their conversion to
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from gca_dali.common.csv_table import MISSING, read_csv
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Table:
     columns : dict of str to list of str
         Text of each column; short rows are filled with "".
     line_numbers : list of int
-        Line of the file that each row stood on, counted from 1.
+        Line of the file that each row begins on, counted from 1.
     """
 
     source: str
@@ -51,11 +52,11 @@ class Table:
             )
 
     def text(self, name: str) -> np.ndarray:
-        """Return a column as text, [N], blanks at both ends removed."""
-        return np.array([value.strip() for value in self.columns[name]], dtype=str)
+        """Return a column as text, [N]."""
+        return np.array(self.columns[name], dtype=str)
 
     def numbers(self, name: str) -> np.ndarray:
-        """Return a column as float64, [N]; an empty cell or "nan" becomes NaN.
+        """Return a column as float64, [N]; a cell that is empty or says `MISSING` becomes NaN.
 
         Raises
         ------
@@ -64,7 +65,7 @@ class Table:
         """
         out = np.full(len(self), np.nan)
         for row, value in enumerate(self.columns[name]):
-            if value.strip():
+            if value not in MISSING:
                 try:
                     out[row] = float(value)
                 except ValueError:
@@ -87,27 +88,22 @@ def read_table(path: str | Path) -> Table:
     FileNotFoundError
         Where the file does not exist.
     ValueError
-        Where it has no header or names a column twice.
+        Where it has no header, a row is longer than the header, or `read_csv` refuses it.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"recording must be an existing file, got {path}. Check the path.")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
-        header = [name.strip() for name in next(lines, [])]
-        if not header:
-            raise ValueError(f"{path} must have a header line, got an empty file. Add its columns.")
-        twice = sorted({name for name in header if header.count(name) > 1})
-        if twice:
+    found = read_csv(path)
+    if not found.names:
+        raise ValueError(f"{path} must have a header line, got an empty file. Add its columns.")
+    num_columns = len(found.names)
+    for line, cells in zip(found.lines, found.rows, strict=True):
+        if any(cells[num_columns:]):
             raise ValueError(
-                f"{path} must name each column once, got {', '.join(twice)} twice. Rename one."
+                f"{path} line {line} must have at most the {num_columns} cells of the header, got "
+                f"{len(cells)}. Quote a cell that holds the separator, or name every column."
             )
-        columns: dict[str, list[str]] = {name: [] for name in header}
-        line_numbers: list[int] = []
-        for line in lines:
-            if any(cell.strip() for cell in line):
-                cells = line + [""] * (len(header) - len(line))
-                for name, cell in zip(header, cells, strict=False):
-                    columns[name].append(cell)
-                line_numbers.append(lines.line_num)
-    return Table(str(path), columns, line_numbers)
+        cells += [""] * (num_columns - len(cells))
+    named = [(i, name) for i, name in enumerate(found.names) if name]
+    columns = {name: [cells[i] for cells in found.rows] for i, name in named}
+    return Table(str(path), columns, found.lines)

@@ -12,6 +12,8 @@ MAX_MEDIAN_SECONDS = 10.0
 """A fixation lasts 0.1 to 1 s; a median above this can only be milliseconds."""
 MAX_SECONDS = 60.0
 """Nobody holds one point for a minute; a single such row betrays a file of mixed units."""
+MIN_NUMBERS = 4
+"""Two points below one pixel are no accident."""
 MIN_MEDIAN_SECONDS = 5e-4
 """Half a sample of the fastest tracker of the published sets (1000 Hz)."""
 
@@ -48,24 +50,40 @@ def check_durations(seconds: np.ndarray, source: str) -> None:
 
 
 def check_positions(x_px: np.ndarray, y_px: np.ndarray, source: str) -> None:
-    """Refuse positions that all lie between 0 and 1: shares of the image, not pixels.
+    """Refuse positions that are shares of the image instead of pixels.
 
     Parameters
     ----------
     x_px, y_px : numpy.ndarray, float64, [N]
-        Positions; NaN is left out, and fewer than 8 numbers pass.
+        Positions; NaN is left out.
     source : str
         Name of the file, for the message.
 
     Raises
     ------
     ValueError
-        Where every number lies in [0, 1] and one at least is no integer.
+        Where `are_shares` says so.
     """
-    values = np.append(x_px, y_px)
-    values = values[np.isfinite(values)]
-    if len(values) >= 8 and values.min() >= 0 and values.max() <= 1 and np.any(values % 1):
+    if are_shares(x_px, y_px):
         raise ValueError(
-            f"x and y in {source} must be image pixels, got values between 0 and 1 only, which "
-            f"look like shares. Multiply them by the image's width and height."
+            f"x and y in {source} must be image pixels, got values between 0 and 1 for the "
+            f"most part, which look like shares. Say so by --positions shares "
+            f"(positions='shares') in a generic recording, or multiply them by the image's width "
+            f"and height."
         )
+
+
+def are_shares(x: np.ndarray, y: np.ndarray) -> bool:
+    """Tell whether positions are shares of the image: most lie strictly between 0 and 1.
+
+    Trackers report glances beside the image too, at −0.1 or 1.02, and park lost ones at 0, which
+    counts for neither. In pixels, hardly a number is below 1.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray, float64, [N]
+        NaN is left out; of fewer than `MIN_NUMBERS` nothing is said.
+    """
+    values = np.append(x, y)
+    values = values[np.isfinite(values) & (values != 0)]
+    return len(values) >= MIN_NUMBERS and bool(((values > 0) & (values < 1)).mean() > 0.5)

@@ -23,8 +23,9 @@ def split_rows(manifest: Manifest, seed: int) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     manifest : Manifest
-        Its column `split` decides where it holds "train" and "test"; elsewhere a fifth of the
-        patients (of the images, where patients are unknown) is drawn for the test.
+        Its column `split` decides where it holds "train" and "test"; where it is the same in
+        all rows, or missing, a fifth of the patients (of the images, where patients are unknown)
+        is drawn for the test.
     seed : int
         Of that draw.
 
@@ -36,11 +37,18 @@ def split_rows(manifest: Manifest, seed: int) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     ValueError
-        If fewer than two classes can be learnt or nothing is left to test on.
+        If the split has other names, fewer than two classes can be learnt, or nothing is left to
+        test on.
     """
     labelled = manifest.label >= 0
     split = manifest.columns.get("split")
-    if split is not None and {"train", "test"} <= set(split.tolist()):
+    names = [] if split is None else np.unique(split).tolist()
+    if len(names) > 1 and not {"train", "test"} <= set(names):
+        raise ValueError(
+            f"split must hold train and test, got {', '.join(map(repr, names[:8]))}. Rename its "
+            "values, or the column if it means something else."
+        )
+    if split is not None and len(names) > 1:
         train, test = labelled & (split == "train"), labelled & (split == "test")
     else:
         held_out = np.zeros(len(manifest), bool)

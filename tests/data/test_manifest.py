@@ -175,10 +175,10 @@ def test_bad_rows_are_refused_with_their_reason(tmp_path):
     ]
     reasons = [reason for _, reason in told]
     assert reasons[:4] == [
-        "listed twice, in rows 2 and 4; the first one counts",
-        "listed twice, in rows 2 and 5; the first one counts",
-        "row 6 has 1 fields, the header 2",
-        "row 7 has no usable path",
+        "listed twice, in lines 2 and 4; the first one counts",
+        "listed twice, in lines 2 and 5; the first one counts",
+        "line 6 has 1 fields, the header 2",
+        "line 7 has no usable path",
     ]
     assert reasons[5] == "no such file"
     assert reasons[7:] == [outside, outside]
@@ -211,3 +211,45 @@ def test_csv_that_gives_nothing_is_an_error_of_one_line(tmp_path, data, words):
 def test_missing_csv(tmp_path):
     with pytest.raises(FileNotFoundError, match="csv must be an existing file"):
         Manifest.from_csv(tmp_path / "table.csv")
+
+
+def test_gaps_leave_numbers_and_patients_as_they_are(tmp_path):
+    put_images(tmp_path, "a.png", "b.png", "c.png")
+    text = "path,label,patient,age,ward\na.png,10,7,41,x\nb.png,NA,NA,NA,NA\nc.png,2,nan,63.5,y\n"
+    manifest = Manifest.from_csv(put_csv(tmp_path, text))
+    assert manifest.label.tolist() == [10, -1, 2]
+    assert manifest.patient.tolist() == ["7", "", ""]
+    np.testing.assert_array_equal(manifest.columns["age"], [41, np.nan, 63.5])
+    assert manifest.columns["ward"].tolist() == ["x", "NA", "y"]
+    assert manifest.where(age="41").path.tolist() == ["a.png"]
+
+
+@pytest.mark.parametrize("header", ["path,split,label", "Path,Split,Label"])
+def test_a_split_is_read_whatever_the_case_of_its_letters(tmp_path, header):
+    put_images(tmp_path, "a.png", "b.png", "c.png")
+    csv = put_csv(tmp_path, f"{header}\na.png,Train,1\nb.png,TEST,0\nc.png,Ward,0\n")
+    manifest = Manifest.from_csv(csv)
+    assert manifest.columns["split"].tolist() == ["train", "test", "Ward"]
+    assert manifest.label.tolist() == [1, 0, 0]
+    for name in ("train", "Train"):
+        assert manifest.where(split=name).path.tolist() == ["a.png"]
+    assert manifest.where(split=["Ward", "test"]).path.tolist() == ["b.png", "c.png"]
+
+
+def test_folders_name_splits_in_any_case(tmp_path):
+    put_images(tmp_path, "Train/0/a.png", "Test/1/b.png")
+    manifest = Manifest.from_folder(tmp_path)
+    assert manifest.columns["split"].tolist() == ["test", "train"]
+    put_images(tmp_path / "flat", "Train/a.png", "Test/b.png")
+    assert Manifest.from_folder(tmp_path / "flat").classes == ()
+
+
+def test_paths_of_windows_are_found(tmp_path):
+    put_images(tmp_path, "x/a.png", "x/b.png", "x\\c.png")
+    rows = "x\\a.png,1\nx/a.png,2\n.\\x\\b.png,3\nx\\c.png,4\nx\\d.png,5\n"
+    manifest = Manifest.from_csv(put_csv(tmp_path, "path,label\n" + rows))
+    assert manifest.path.tolist() == ["x/a.png", "x/b.png", "x\\c.png"]
+    assert manifest.label.tolist() == [1, 3, 4]
+    twice, missing = manifest.refused
+    assert twice.path == "x/a.png" and "listed twice, in lines 2 and 3" in twice.reason
+    assert missing.path == "x/d.png" and missing.reason == "no such file"

@@ -101,3 +101,9 @@ def test_boxes_find_the_rows_of_a_store(phantoms, tmp_path):
     elsewhere = put_csv(tmp_path, "path,x,y,w,h\nnowhere.png,1,1,2,2\n", "boxes.csv")
     with pytest.raises(ValueError, match=r"got none that do. A store calls its first images/"):
         read_boxes_csv(elsewhere, store)
+
+
+def test_paths_of_windows_are_matched(tmp_path):
+    rows = Manifest.from_folder(put_images(tmp_path, "x/a.png", "x/b.png"))
+    csv = put_csv(tmp_path, "path,x,y,w,h\nx\\b.png,1,1,1,1\n")
+    assert [len(image.lesions) for image in read_boxes_csv(csv, rows)] == [0, 1]

@@ -50,6 +50,33 @@ def test_match_reads_windows_paths() -> None:
     assert matched.fixations.images == ("one/b.png",)
 
 
+@pytest.mark.parametrize(
+    ("name", "paths", "row"),
+    [
+        ("a.dcm", ["x/a.png"], 0),
+        ("a.DCM", ["x/b.png", "x/a.jpeg"], 1),
+        ("one/a.dcm", ["two/a.png", "one/a.png"], 1),
+        ("a.png", ["one/a.png", "two/a.dcm"], 0),
+        ("1.2.840.7", ["1.2.840.7.png", "1.2.840.8.png"], 0),
+        ("1.2.840.7.dcm", ["1.2.840.8", "1.2.840.7"], 1),
+    ],
+)
+def test_match_by_stem_though_the_suffix_differs(name, paths, row) -> None:
+    sides = np.full(len(paths), 10)
+    assert match_images(recorded((name, 1, 1)), paths, sides, sides).rows.tolist() == [row]
+
+
+def test_match_by_stem_refuses_what_is_not_certain() -> None:
+    sides = np.array([10, 10])
+    with pytest.raises(ValueError, match=r"'a.dcm' .* must fit one file, got a.png and a.jpg"):
+        match_images(recorded(("a.dcm", 1, 1)), ["a.png", "a.jpg"], sides, sides)
+    with pytest.raises(ValueError, match=r"got 'a.dcm' and 'a.png' for a.png"):
+        match_images(recorded(("a.dcm", 1, 1), ("a.png", 1, 1)), ["a.png", "b.png"], sides, sides)
+    # The last number of a UID is no suffix.
+    with pytest.raises(ValueError, match=r"must be files of the manifest, got '1\.2\.840\.9'"):
+        match_images(recorded(("1.2.840.9", 1, 1)), ["1.2.840.png", "b.png"], sides, sides)
+
+
 def test_match_sets_aside_what_lies_beyond_the_image() -> None:
     fixations = recorded(("a.png", 9.9, 9.9), ("a.png", 10, 5), ("a.png", 5, 10), ("a.png", -1, 1))
     matched = match_images(fixations, PATHS, HEIGHTS, WIDTHS).fixations

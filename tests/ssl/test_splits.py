@@ -36,6 +36,15 @@ def test_other_values_of_split_are_left_out() -> None:
     assert train.tolist() == [0, 1] and test.tolist() == [3]
 
 
+def test_a_split_is_used_or_refused_but_never_passed_over() -> None:
+    manifest = _manifest([0, 1, 0, 1], split=["Train", "TRAIN", "Test", "test"])
+    train, test = split_rows(manifest, seed=0)
+    assert train.tolist() == [0, 1] and test.tolist() == [2, 3]
+    with pytest.raises(ValueError, match=r"must hold train and test, got 'A', 'B'\. Rename"):
+        split_rows(_manifest([0, 1, 0, 1], split=["A", "A", "B", "B"]), seed=0)
+    assert split_rows(_manifest([0, 1, 0, 1] * 5, split=["train"] * 20), seed=0)[1].size == 4
+
+
 def test_without_a_split_patients_are_on_one_side_only() -> None:
     rng = np.random.default_rng(0)
     patient = rng.integers(0, 60, 200).astype(str)

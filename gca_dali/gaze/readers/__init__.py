@@ -6,9 +6,11 @@ pixels and seconds. Next: `matching` gives them the images of a manifest.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from gca_dali.common.csv_table import DELIMITERS, read_text
 from gca_dali.gaze.fixations import Fixations
 from gca_dali.gaze.readers.egd_cxr import read_egd_cxr
 from gca_dali.gaze.readers.generic import read_generic
@@ -25,6 +27,7 @@ __all__ = [
     "read_reflacx",
 ]
 
+_MAX_HEADER = 10_000  # characters; a line of samples may be longer than a cell of a CSV can be
 FORMATS = ("auto", "miceye", "egd-cxr", "reflacx", "generic")
 
 
@@ -35,6 +38,7 @@ def read_fixations(
     sample_rate_hz: float = MICEYE_RATE_HZ,
     master_sheet: str | Path | None = None,
     sizes: Mapping[str, tuple[int, int]] | None = None,
+    positions: str = "pixels",
 ) -> Fixations:
     """Read a recording of any known format.
 
@@ -46,8 +50,13 @@ def read_fixations(
         One of `FORMATS`; "auto" looks at the header.
     sample_rate_hz : float
         MicEye only: samples per second.
-    master_sheet, sizes
+    master_sheet : str or Path, optional
         EGD-CXR only, see `read_egd_cxr`.
+    sizes : mapping of str to (int, int), optional
+        Height and width in pixels per image, for EGD-CXR and for shares; `ImageSizes` knows those
+        of a manifest.
+    positions : str
+        Generic only: "pixels" or "shares", see `read_generic`.
 
     Raises
     ------
@@ -59,13 +68,18 @@ def read_fixations(
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}. Pick one.")
     found = detect_format(path) if format == "auto" else format
+    if positions != "pixels" and found != "generic":
+        raise ValueError(
+            f"positions must be 'pixels' for a recording of {found}, got {positions!r}. Leave it "
+            f"out: the format says what its positions are."
+        )
     if found == "miceye":
         return read_miceye(path, sample_rate_hz=sample_rate_hz)
     if found == "egd-cxr":
         return read_egd_cxr(path, master_sheet=master_sheet, sizes=sizes)
     if found == "reflacx":
         return read_reflacx(path)
-    return read_generic(path)
+    return read_generic(path, positions=positions, sizes=sizes)
 
 
 def detect_format(path: str | Path) -> str:
@@ -83,9 +97,12 @@ def detect_format(path: str | Path) -> str:
         return "reflacx"
     if not path.is_file():
         raise FileNotFoundError(f"recording must be an existing file, got {path}. Check the path.")
-    with path.open(encoding="utf-8-sig") as file:
-        line = file.readline().strip()
-    header = {name.strip() for name in line.split(",")}
+    line = next(filter(str.strip, read_text(path).splitlines()), "").strip()
+    cells = (
+        next(csv.reader([line[:_MAX_HEADER]], delimiter=sign, skipinitialspace=True))
+        for sign in DELIMITERS
+    )
+    header = {name.strip() for names in cells for name in names}
     if "DICOM_ID" in header:
         return "egd-cxr"
     if "timestamp_start_fixation" in header:

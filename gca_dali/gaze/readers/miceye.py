@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gca_dali.common.csv_table import read_text
 from gca_dali.gaze.fixations import Fixations, build_fixations
 
 MICEYE_RATE_HZ = 90.0
@@ -36,7 +37,7 @@ def read_miceye(path: str | Path, *, sample_rate_hz: float = MICEYE_RATE_HZ) -> 
     if not path.is_file():
         raise FileNotFoundError(f"recording must be an existing file, got {path}. Check the path.")
     image, recording, points, shown = [], [], [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         name, samples = _parse_miceye_line(line, f"{path} line {number}")
