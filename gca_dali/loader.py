@@ -8,20 +8,21 @@ early exits, resumes, and files that turn bad on the way.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from gca_dali.common.checks import check_at_least, check_choice
+from gca_dali.common.checks import check_at_least
+from gca_dali.common.machine import MachineFaultError, Patience, is_machine_fault
 from gca_dali.pipeline import ViewMaker, build_pipeline
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.runners.cpu import CpuViews
 from gca_dali.runners.resident import ResidentPipeline
 from gca_dali.steps.decode import find_fault
 from gca_dali.steps.deliver import deliver
-from gca_dali.steps.device import CPU, choose_device, explained_memory, is_explained
+from gca_dali.steps.device import CPU, choose_device, explained_memory, is_explained, may_pass
+from gca_dali.steps.options import LoaderOptions, read_options
 from gca_dali.steps.order import Order
 from gca_dali.steps.quarantine import Quarantine, UnreadableFileError
 from gca_dali.steps.read import BatchSource
@@ -31,58 +32,13 @@ from gca_dali_kernels.cpu.parallel import num_cores
 if TYPE_CHECKING:
     import torch
     from nvidia.dali import Pipeline
+    from typing_extensions import Unpack
 
     from gca_dali.data.manifest import Manifest
     from gca_dali.runners.cuda import CudaViews
     from gca_dali.steps.batch import ViewBatch
 
 STATE_VERSION = 1
-
-
-@dataclass(frozen=True)
-class LoaderConfig:
-    """How batches are made; the keyword arguments of `GCALoader`.
-
-    Attributes
-    ----------
-    batch_size : int
-        Images per batch of this rank.
-    num_views : int
-    device : str
-        "auto" (a GPU where one can be used), "cpu", "cuda" (torch's current GPU) or "cuda:N".
-    seed : int
-        64-bit key of all random numbers.
-    rank, world_size : int
-        This process among all that share an epoch.
-    drop_last : bool
-        Leave out the last, incomplete batch.
-    shuffle : bool
-        A new order in each epoch.
-    num_threads : int
-        0 means one per core.
-    resident : bool
-        Decode each image once, at the first batch, and keep all of them in the device's memory.
-    on_error : str
-        "quarantine" (a file that turns bad is replaced and named) or "raise".
-    """
-
-    batch_size: int = 64
-    num_views: int = 2
-    device: str = "auto"
-    seed: int = 0
-    rank: int = 0
-    world_size: int = 1
-    drop_last: bool = True
-    shuffle: bool = True
-    num_threads: int = 0
-    resident: bool = False
-    on_error: str = "quarantine"
-
-    def __post_init__(self) -> None:
-        """Refuse what `Order` does not look at."""
-        check_at_least("num_views", self.num_views, 1)
-        check_at_least("num_threads", self.num_threads, 0)
-        check_choice("on_error", self.on_error, ("quarantine", "raise"))
 
 
 class GCALoader:
@@ -96,10 +52,12 @@ class GCALoader:
     saliency : SaliencySource
         Maps, or a predictor of them; see `gca_dali.steps.saliency.load_saliency`.
     **options
-        Fields of `LoaderConfig`.
+        The fields of `LoaderConfig`, by name.
 
     Raises
     ------
+    TypeError
+        If there is no option of that name.
     ValueError
         If an option is out of range, or the policy needs saliency and there is none.
     RuntimeError
@@ -117,13 +75,13 @@ class GCALoader:
         manifest: Manifest,
         policy: ViewPolicy | None = None,
         saliency: SaliencySource = None,
-        **options: Any,
+        **options: Unpack[LoaderOptions],
     ) -> None:
         import torch
 
         self.manifest = manifest
         self.policy = policy if policy is not None else ViewPolicy.gca()
-        self.config = config = LoaderConfig(**options)
+        self.config = config = read_options(options)
         if saliency is None and self.policy.reads_saliency:
             raise ValueError(
                 "saliency must be given for a policy that looks at it, got None. Pass a folder of "
@@ -156,7 +114,7 @@ class GCALoader:
     def __iter__(self) -> Iterator[ViewBatch]:
         """Start an epoch; after `load_state_dict`, go on with the one that was interrupted.
 
-        An iterator that was left early ends when the next one starts.
+        An iterator that was left early is not to be used again when the next one has started.
         """
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0
@@ -165,27 +123,47 @@ class GCALoader:
         return self._iterate(self._iterations)
 
     def _iterate(self, iteration: int) -> Iterator[ViewBatch]:
-        self._start()
-        while iteration == self._iterations:
+        if iteration == self._iterations:
+            self._start()
+        while True:
+            if iteration != self._iterations:
+                raise RuntimeError(
+                    "loader must be iterated by one loop at a time, got an iterator that is used "
+                    "after a newer one has started. Make a GCALoader for each loop, also for zip."
+                )
             try:
-                outputs = self._run()
+                outputs = self._patience.call(self._take, "a batch", may_pass)
             except StopIteration:
                 self._pipeline.reset()
                 self.epoch, self.position = self.epoch + 1, 0
                 return
-            except UnreadableFileError:
-                self.__dict__.pop("_pipeline", None)
+            except Exception:
+                self._give_up()
                 raise
-            except RuntimeError as error:
-                self._set_aside(error)
-                continue
             self.position += self.order.global_batch_size
             cuda = self._cuda
             yield cuda(outputs) if cuda else deliver(outputs, self.labels, self.policy)
 
+    def _take(self) -> tuple[Any, ...]:
+        """Return the next batch; what cannot be decoded of it is set aside."""
+        while True:
+            try:
+                return self._run()
+            except (UnreadableFileError, MachineFaultError):
+                raise
+            except (RuntimeError, OSError, MemoryError) as error:
+                self._set_aside(error)
+
     def _run(self) -> tuple[Any, ...]:
+        if self._cuda is None:
+            return self._pipeline.run(None)
         with explained_memory():
-            return self._pipeline.run(self._cuda.stream() if self._cuda else None)
+            return self._pipeline.run(self._cuda.stream())
+
+    def _give_up(self) -> None:
+        """Fetch nothing more; the next epoch builds a pipeline of its own."""
+        self.__dict__.pop("_pipeline", None)
+        self.source.stop()
 
     @cached_property
     def _maker(self) -> ViewMaker:
@@ -225,6 +203,7 @@ class GCALoader:
 
     def _start(self) -> None:
         """Serve the rest of the epoch; batches that were prefetched for another are dropped."""
+        self._patience = Patience()
         if "_pipeline" in self.__dict__:
             self.source.stop()
             self._drain()
@@ -242,26 +221,42 @@ class GCALoader:
                 self.__dict__.pop("_pipeline", None)
                 return
 
-    def _set_aside(self, error: RuntimeError) -> None:
+    def _set_aside(self, error: Exception) -> None:
         """Find what made a batch fail, set it aside, and start again at the same position."""
-        self.__dict__.pop("_pipeline", None)
-        self._find_faults(next(self.order.batches(self.epoch, self.position)), error)
-        self.source.start(self.order.batches(self.epoch, self.position), self.epoch)
+        self._give_up()
+        try:
+            self._find_faults(next(self.order.batches(self.epoch, self.position)), error)
+        finally:
+            self.source.start(self.order.batches(self.epoch, self.position), self.epoch)
 
-    def _find_faults(self, batch: np.ndarray, error: RuntimeError) -> None:
+    def _find_faults(self, batch: np.ndarray, error: Exception) -> None:
         """Set aside what cannot be decoded; raise the error if that explains nothing."""
-        if self.source.gives == "images" or is_explained(error):
-            raise error  # nothing was decoded, or there was no memory
-        faults = 0
-        for index, encoded in map(self.source.fetch_encoded, batch.tolist()):
+        if self.source.gives == "images" or is_machine_fault(error) or is_explained(error):
+            raise error  # nothing was decoded, or it was no fault of a file
+        num_faults = 0
+        for index, encoded in (self.source.fetch(i, as_file=True) for i in batch.tolist()):
             # Deep images go to the CPU's decoder everywhere.
             device = CPU if self.source.is_deep[index] else self.device
             reason = find_fault(encoded, self._deep, str(self.manifest.path[index]), device)
             if reason is not None:
                 self.quarantine.add(index, reason)
-                faults += 1
-        if faults == 0:
+                num_faults += 1
+        if num_faults == 0:
             raise error
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be copied, pickled or sent to worker processes: there are threads inside."""
+        raise TypeError(
+            "GCALoader must stay in the process that made it, got copied or pickled. Make another "
+            "with the same arguments and hand over its state_dict()."
+        )
+
+    def __getitem__(self, index: object) -> NoReturn:
+        """Refuse to be a data set: it makes batches by itself."""
+        raise TypeError(
+            "GCALoader must be iterated as it is, got taken for a data set. Use it in place of "
+            "torch.utils.data.DataLoader: for batch in loader."
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Make `epoch` the one that starts next; a resumed epoch keeps its position."""

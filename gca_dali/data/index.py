@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from unicodedata import category
 
+from gca_dali.common.machine import MachineFaultError, describe, is_machine_fault, retried
 from gca_dali.common.progress import track
 from gca_dali.image.headers import Header, read_header
 
@@ -59,11 +60,22 @@ def find_files(root: Path) -> tuple[list[str], list[Refused]]:
         Posix paths relative to `root`: what may be an image.
     refused : list of Refused
         Folders that are links or cannot be listed, and names that are not UTF-8.
+
+    Raises
+    ------
+    MachineFaultError
+        If the machine cannot list a folder at the moment.
     """
+    return retried(lambda: _walk(root), str(root))
+
+
+def _walk(root: Path) -> tuple[list[str], list[Refused]]:
     paths, refused = [], []
 
     def refuse_folder(error: OSError) -> None:
-        refused.append(Refused(_relative(root, error.filename), error.strerror or str(error)))
+        if is_machine_fault(error):
+            raise error
+        refused.append(Refused(_relative(root, error.filename), describe(error)))
 
     for folder, folder_names, file_names in os.walk(root, onerror=refuse_folder):
         for name in list(folder_names):
@@ -118,6 +130,8 @@ def read_headers(
     ------
     ValueError
         If `workers` is below 1.
+    MachineFaultError
+        If the machine cannot open files at the moment, which refuses none of them.
     """
     if workers is None:
         workers = min(_MAX_WORKERS, 2 * (os.cpu_count() or 1))
@@ -201,14 +215,15 @@ def resolve_paths(paths: Iterable[str]) -> list[str]:
 def _read_or_refuse(root: Path, path: str, outside: bool, with_patient: bool) -> Header | Refused:
     if outside:
         return Refused(path, "leads out of the root folder; allow_outside=True lets it")
+    full = os.path.join(root, path)
     try:
-        return read_header(os.path.join(root, path), with_patient=with_patient)
+        return retried(lambda: read_header(full, with_patient=with_patient), full)
+    except MachineFaultError:
+        raise
     except FileNotFoundError:
         return Refused(path, "no such file")
-    except OSError as error:
-        return Refused(path, error.strerror or str(error))
-    except (ValueError, ImportError) as error:
-        return Refused(path, str(error))
+    except (OSError, ValueError, ImportError) as error:
+        return Refused(path, describe(error))
     except Exception as error:  # a parser's own fault must not stop the other files
         return Refused(path, f"damaged header ({type(error).__name__}: {error})")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from gca_dali.common.machine import retried
 from gca_dali.gaze.map_cache import MapCache, cache_folder
 from gca_dali.gaze.table import SaliencyTable
 
@@ -155,6 +156,6 @@ def table_path(predictor: MapMaker, manifest: Manifest) -> Path:
 
 def _changed_ns(file: str) -> int:
     try:
-        return os.stat(file).st_mtime_ns
+        return retried(lambda: os.stat(file), file).st_mtime_ns
     except OSError:
         return 0

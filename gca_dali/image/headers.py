@@ -276,7 +276,10 @@ def _read_dicom(path: Path, num_bytes: int, with_patient: bool) -> Header:
     try:
         header = probe_dicom(path, with_patient=with_patient)
     except UnreadableImageError as error:
-        raise ValueError(error.reason) from None
+        cause = (
+            error.__cause__ if isinstance(error.__cause__, OSError) else None
+        )  # a disk's, perhaps
+        raise ValueError(error.reason) from cause
     return Header(
         header.height,
         header.width,

@@ -83,7 +83,8 @@ def read_tiff_header(file: BinaryIO, num_bytes: int) -> tuple[int, int, int, str
     except _UnsuitableError as error:
         raise ValueError(str(error)) from None
     except Exception as error:  # tags of another type than they should be make it raise anything
-        raise ValueError(f"TIFF with a damaged header ({error})") from None
+        cause = error if isinstance(error, OSError) else None  # a disk's, perhaps
+        raise ValueError(f"TIFF with a damaged header ({error})") from cause
     if not pages:
         raise ValueError("truncated: a TIFF without a page")
     raise ValueError(f"TIFF with {len(pages)} pages; save each as a file")

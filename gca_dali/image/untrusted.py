@@ -1,8 +1,8 @@
 """Paths of files of unknown origin in, decoded grey arrays out, whatever the files hold.
 
 Native decoders can crash or hang on broken data. Here they run in worker processes with a limit
-on memory and time; a worker that dies takes one file with it, and nothing else. The loader and
-`prepare` read DICOM this way.
+on memory and time; a file on which a worker dies twice is refused, and nothing else. A worker that
+is killed from outside says nothing of its file. The loader and `prepare` read DICOM this way.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import atexit
 import os
 import queue
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gca_dali.common.machine import PAUSES_SECONDS
 from gca_dali.image.untrusted_process import DecoderCrashError as DecoderCrashError
-from gca_dali.image.untrusted_process import Worker
+from gca_dali.image.untrusted_process import DecoderTimeError, Worker, WorkerLostError
 
 if TYPE_CHECKING:
     from gca_dali.image.dicom import DicomIntensity
@@ -107,9 +110,16 @@ class DecoderPool:
         return image, reply["facts"]
 
     def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+        """Ask a worker; where it dies, another is asked before the file is blamed."""
         worker = self._slots.get()
         try:
             return worker.ask(path, request)
+        except DecoderTimeError:
+            raise
+        except DecoderCrashError:
+            return worker.ask(path, request)
+        except WorkerLostError:
+            return _ask_again(worker, path, request)
         finally:
             self._slots.put(worker)
 
@@ -125,6 +135,23 @@ class DecoderPool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _ask_again(
+    worker: Worker, path: Path, request: dict[str, Any]
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Ask after growing pauses; blame the file if its workers alone are killed."""
+    for pause in PAUSES_SECONDS[:-1]:
+        time.sleep(pause)
+        with suppress(WorkerLostError):
+            return worker.ask(path, request)
+    time.sleep(PAUSES_SECONDS[-1])
+    worker.check()
+    try:
+        return worker.ask(path, request)
+    except WorkerLostError:
+        reason = f"data on which the decoder was killed {len(PAUSES_SECONDS) + 1} times"
+        raise DecoderCrashError(path, reason, "Downsize the image first.") from None
 
 
 def read_untrusted(
@@ -159,7 +186,9 @@ def read_untrusted(
     UnreadableImageError
         If it cannot be read.
     DecoderCrashError
-        If its decoder crashed, or took over a minute of processor time or 4 GiB.
+        If its decoder crashed twice, or took over a minute of processor time or 4 GiB.
+    OSError, MemoryError, WorkerLostError
+        For a fault of the machine, see :mod:`gca_dali.common.machine`.
     """
     # A forked child shares its parent's pipes and must not talk on them.
     if _shared.get("pid") != os.getpid():

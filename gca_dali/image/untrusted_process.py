@@ -14,18 +14,28 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gca_dali.common.machine import MachineFaultError
 from gca_dali.image.claims import MAX_PIXELS, UnreadableImageError
 
 # The caller's own path, so that the worker runs the same modules.
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from gca_dali.image.untrusted_worker import main; main(int(sys.argv[2]), int(sys.argv[3]))"
-)
+_BOOT = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+try:
+    from gca_dali.image.untrusted_worker import main
+except BaseException:
+    sys.exit(75)
+main(int(sys.argv[2]), int(sys.argv[3]))
+"""
+_NOT_STARTED = 75  # what it could not import is no fault of the file
+# Sent from outside: by the kernel when memory runs out, or by whoever ends processes.
+_KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP)
 _PIPE_BYTES = 1 << 20
 # Native decoders leak a little on each broken file.
 _MAX_FILES_PER_WORKER = 5000
@@ -36,6 +46,14 @@ _WAIT_PER_CPU_SECOND = 10.0
 
 class DecoderCrashError(UnreadableImageError):
     """A file on which a decoder crashed, ran out of memory or did not end in time."""
+
+
+class DecoderTimeError(DecoderCrashError):
+    """A file on which a decoder did not end in time."""
+
+
+class WorkerLostError(MachineFaultError):
+    """A worker that was killed, or could not start: the file may be sound."""
 
 
 class Worker:
@@ -67,6 +85,8 @@ class Worker:
         ------
         FileNotFoundError, ValueError, UnreadableImageError, DecoderCrashError
             As :func:`gca_dali.image.untrusted.read_untrusted`.
+        OSError, MemoryError, WorkerLostError
+            For a fault of the machine.
         """
         # The worker keeps the folder that it was started in.
         deadline = time.monotonic() + _WAIT_PER_CPU_SECOND * self._cpu_seconds
@@ -75,18 +95,26 @@ class Worker:
             reply, image = _exchange(self._start(), json.dumps(request).encode(), deadline)
         # ValueError and KeyError: a reply that is not one.
         except (EOFError, BrokenPipeError, TimeoutError, ValueError, KeyError) as error:
-            raise DecoderCrashError(path, self._explain(error)) from error
+            raise self._explain(path, error) from error
         except BaseException:
             # Interrupted halfway: what is left in the pipe belongs to no later file.
             self.stop()
             raise
         if reply["kind"] == "unreadable":
             raise UnreadableImageError(path, reply["reason"], reply["remedy"])
-        if reply["kind"] == "missing":
+        if reply["kind"] == "missing" and reply["errno"] is None:
             raise FileNotFoundError(reply["reason"])
+        if reply["kind"] in ("missing", "machine"):
+            number = reply["errno"]
+            raise MemoryError(reply["reason"]) if number is None else _os_error(number, path)
         if reply["kind"] == "refused":
             raise ValueError(reply["reason"])
         return reply, image
+
+    def check(self) -> None:
+        """Raise WorkerLostError unless a worker lives long enough to look for a file."""
+        with suppress(FileNotFoundError):
+            self.ask(Path(os.devnull), {"frame": 0, "voi": "auto"})
 
     def stop(self) -> None:
         """End the process; the next request starts another."""
@@ -117,21 +145,30 @@ class Worker:
         self._num_files += 1
         return self._process
 
-    def _explain(self, error: Exception) -> str:
+    def _explain(self, path: Path, error: Exception) -> Exception:
         process = self._process
-        if process is None:
-            return "a decoder that did not start"
         code = -signal.SIGXCPU
-        if not isinstance(error, TimeoutError):
+        if process is not None and not isinstance(error, TimeoutError):
             try:
                 code = process.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 code = 0
         self.stop()
-        if code == -signal.SIGXCPU:
-            return f"data on which the decoder did not end in {self._cpu_seconds} s"
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return f"data on which the decoder crashed ({name})"
+        if process is None or code == _NOT_STARTED or code in _KILLED:
+            what = "cannot start" if name.startswith("exit") else f"was killed ({name})"
+            return WorkerLostError(
+                f"the machine must let decoders work, got one that {what} on {path}. Free memory "
+                "(the kernel kills when it runs out), or use fewer threads."
+            )
+        if code == -signal.SIGXCPU:
+            reason = f"data on which the decoder did not end in {self._cpu_seconds} s"
+            return DecoderTimeError(path, reason)
+        return DecoderCrashError(path, f"data on which the decoder crashed ({name})")
+
+
+def _os_error(number: int, path: Path) -> OSError:
+    return OSError(number, os.strerror(number), str(path))
 
 
 def _exchange(

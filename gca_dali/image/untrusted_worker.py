@@ -17,6 +17,7 @@ import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from gca_dali.common.machine import is_machine_fault, lacks_memory
 from gca_dali.image.claims import NUM_SNIFFED_BYTES, UnreadableImageError, sniff_format
 from gca_dali.image.read import read_image
 
@@ -36,7 +37,7 @@ def main(memory_bytes: int, cpu_seconds: int) -> None:
     """
     # The parent decides when to stop, not a key press that both receive.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _limit(resource.RLIMIT_AS, memory_bytes)
+    has_memory = _limit(resource.RLIMIT_AS, memory_bytes) == memory_bytes
     _limit(resource.RLIMIT_CORE, 0)
     warnings.simplefilter("ignore")
     requests = sys.stdin.buffer
@@ -48,7 +49,7 @@ def main(memory_bytes: int, cpu_seconds: int) -> None:
             used = resource.getrusage(resource.RUSAGE_SELF)
             used_seconds = math.ceil(used.ru_utime + used.ru_stime)
             _limit(resource.RLIMIT_CPU, used_seconds + cpu_seconds)
-            reply, image = _answer(request)
+            reply, image = _answer(request | {"has_memory": has_memory})
             text = json.dumps(reply).encode()
             replies.write(struct.pack("<L", len(text)) + text)
             if image is not None:
@@ -56,11 +57,12 @@ def main(memory_bytes: int, cpu_seconds: int) -> None:
             replies.flush()
 
 
-def _limit(kind: int, amount: int) -> None:
-    """Set a soft limit, within the hard one that this process was born with."""
+def _limit(kind: int, amount: int) -> int:
+    """Set and return a soft limit, within the hard one that this process was born with."""
     hard = resource.getrlimit(kind)[1]
     soft = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
     resource.setrlimit(kind, (soft, hard))
+    return soft
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
@@ -71,19 +73,8 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]
             from gca_dali.image.shrink import shrink_and_tell
 
             image, facts = shrink_and_tell(request, image, intensity)
-    except UnreadableImageError as error:
-        return {"kind": "unreadable", "reason": error.reason, "remedy": error.remedy}, None
-    except MemoryError:
-        remedy = "Downsize the image first."
-        return {
-            "kind": "unreadable",
-            "reason": "more pixels than memory holds",
-            "remedy": remedy,
-        }, None
-    except OSError as error:
-        return {"kind": "missing", "reason": str(error)}, None
-    except ValueError as error:
-        return {"kind": "refused", "reason": str(error)}, None
+    except Exception as error:
+        return _tell(error, request["has_memory"]), None
     reply = {
         "kind": "image",
         "shape": image.shape,
@@ -92,6 +83,25 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]
         "facts": facts,
     }
     return reply, image
+
+
+def _tell(error: Exception, has_memory: bool) -> dict[str, Any]:
+    """Return the reply to an error; raise it if it is none that a decoder raises."""
+    # With all the memory that a worker is given, it is the file that asks for too much.
+    too_large = has_memory and lacks_memory(error)
+    if is_machine_fault(error) and not too_large:
+        number = getattr(error.__cause__ or error, "errno", None)
+        return {"kind": "machine", "reason": str(error), "errno": number}
+    if isinstance(error, UnreadableImageError):
+        return {"kind": "unreadable", "reason": error.reason, "remedy": error.remedy}
+    if too_large:
+        reason = "more pixels than memory holds"
+        return {"kind": "unreadable", "reason": reason, "remedy": "Downsize the image first."}
+    if isinstance(error, OSError):
+        return {"kind": "missing", "reason": str(error), "errno": error.errno}
+    if isinstance(error, ValueError):
+        return {"kind": "refused", "reason": str(error)}
+    raise error
 
 
 def _read(request: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any] | None]:

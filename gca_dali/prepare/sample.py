@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gca_dali.common.machine import MachineFaultError, Patience, describe
 from gca_dali.data.fetch import PathFetcher
 from gca_dali.image.claims import UnreadableImageError
 from gca_dali.store.encoding import encode_pixels
@@ -70,35 +71,48 @@ class SampleMaker:
         self.manifest, self.settings, self.maps, self.pool = manifest, settings, maps, pool
         self.stretched = manifest.stretched
         self.files = PathFetcher(manifest)
+        self.patience = Patience()
 
     def make(self, row: int) -> Sample:
-        """Decode, resize and encode one row; a file that cannot be read gives a fault."""
+        """Decode, resize and encode one row; a file that cannot be read gives a fault.
+
+        Raises
+        ------
+        MachineFaultError
+            If the machine cannot open or decode files at the moment, which is no such fault.
+        """
         try:
-            self.files.check(row)
-            pixels, facts = self.pool.shrink(
-                self.files.files[row],
-                self.settings.shorter_side,
-                stretched=bool(self.stretched[row]),
-                frame=int(self.manifest.frame[row]),
-                voi=self.manifest.voi,
-            )
-            found = facts["height"], facts["width"]
-            expected = int(self.manifest.height[row]), int(self.manifest.width[row])
-            if found != expected:
-                reason = "an image of {}x{} pixels".format(*found)
-                reason += ", {}x{} when it was indexed".format(*expected)
-                raise UnreadableImageError(self.manifest.path[row], reason)
+            pixels, facts = self.patience.call(lambda: self._shrink(row), self.files.files[row])
             image = encode_pixels(pixels, self.settings.encoding)
-        except OSError as error:
-            return Sample(row, fault=f"it cannot be opened: {error.strerror or error}")
+        except (MachineFaultError, MemoryError):
+            raise
         # Encoders have limits of their own, such as 65,500 pixels for a JPEG.
         except Exception as error:
-            reason = getattr(error, "reason", None) or " ".join(str(error).split())[:300]
-            return Sample(row, fault=reason or type(error).__name__)
+            reason = getattr(error, "reason", None) or describe(error)
+            if isinstance(error, OSError):
+                reason = f"it cannot be opened: {reason}"
+            return Sample(row, fault=reason)
         saliency = b"" if self.maps is None else write_map(self.maps.of(row))
         record = self._record(row, facts, pixels.shape)
         height, width = pixels.shape
         return Sample(row, height, width, image, record, saliency)
+
+    def _shrink(self, row: int) -> tuple[np.ndarray, dict[str, Any]]:
+        self.files.check(row)
+        pixels, facts = self.pool.shrink(
+            self.files.files[row],
+            self.settings.shorter_side,
+            stretched=bool(self.stretched[row]),
+            frame=int(self.manifest.frame[row]),
+            voi=self.manifest.voi,
+        )
+        found = facts["height"], facts["width"]
+        expected = int(self.manifest.height[row]), int(self.manifest.width[row])
+        if found != expected:
+            reason = "an image of {}x{} pixels".format(*found)
+            reason += ", {}x{} when it was indexed".format(*expected)
+            raise UnreadableImageError(self.manifest.path[row], reason)
+        return pixels, facts
 
     def _record(self, row: int, facts: dict, stored: tuple[int, ...]) -> bytes:
         """Write the record: nothing of the patient, whatever the header or the manifest knows."""

@@ -10,11 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from gca_dali.common.machine import describe, is_machine_fault
 from gca_dali.steps.device import CPU, is_out_of_memory
 
 # The values that become black and white.
 EIGHT_BITS = np.array([0, 255], np.float32)
 SIXTEEN_BITS = np.array([0, 65535], np.float32)
+
+# A grey PNG of one pixel: whoever refuses it refuses everything.
+_SOUND_PNG = (
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a494441"
+    "5478da6368000000820081da45083b0000000049454e44ae426082"
+)
+_SOUND = np.frombuffer(bytes.fromhex(_SOUND_PNG), np.uint8)
 
 
 def decode_grey(encoded: Any, deep: bool, device: str) -> Any:
@@ -81,8 +89,8 @@ def find_fault(encoded: np.ndarray, deep: bool, name: str, device: str = CPU) ->
 
     Raises
     ------
-    RuntimeError
-        If a GPU has no memory left, which is no fault of the file.
+    RuntimeError, MemoryError
+        If a GPU has no memory left, or DALI decodes nothing at the moment: no fault of the file.
     """
     from gca_dali.image.claims import UnreadableImageError
     from gca_dali.image.read import decode_image
@@ -93,6 +101,8 @@ def find_fault(encoded: np.ndarray, deep: bool, name: str, device: str = CPU) ->
             decode_image(encoded.tobytes(), name)
         except UnreadableImageError as explained:
             return str(explained)
+        if _try_decoder(_SOUND, deep, CPU) is not None:
+            raise MemoryError(f"DALI refuses every image: {refusal}")
         return refusal
     if device == CPU:
         return None
@@ -112,14 +122,14 @@ def _try_decoder(encoded: np.ndarray, deep: bool, device: str) -> str | None:
     def define() -> Any:
         return decode_grey(fn.external_source(lambda: [encoded], batch=True), deep, decoder)
 
+    pipeline = define()
+    pipeline.build()  # fails by the machine alone: it has not seen the file
     try:
-        define().run()
+        pipeline.run()
     except RuntimeError as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or is_machine_fault(error):
             raise
-        # DALI ends with two lines of its own; the decoder's word stands before them.
-        lines = [line for line in str(error).splitlines() if line and "no longer valid" not in line]
-        return lines[-1]
+        return describe(error)
     return None
 
 

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gca_dali.common.machine import is_failed_pipeline, is_machine_fault
+
 LOG = logging.getLogger("gca_dali")
 CPU = "cpu"
 # How torch, DALI and CUDA say it.
@@ -125,9 +127,14 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return not is_explained(error) and any(sign in text for sign in OUT_OF_MEMORY)
 
 
-def is_explained(error: RuntimeError) -> bool:
+def is_explained(error: BaseException) -> bool:
     """Tell whether an error is one that `explained_memory` or a resident set has raised."""
     return str(error).startswith("GPU memory must")
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether a batch that failed, of files that are sound, may succeed later."""
+    return not is_explained(error) and (is_machine_fault(error) or is_failed_pipeline(error))
 
 
 def current_gpu() -> int:

@@ -42,6 +42,7 @@ class Quarantine:
         UnreadableFileError
             If `on_error` is "raise", or no sample is left.
         """
+        reason = " ".join(reason.split()) or "no reason was given"
         self.reasons[index] = reason
         if self.on_error == "raise":
             raise UnreadableFileError(

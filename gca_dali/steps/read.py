@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gca_dali.common.machine import Patience, describe
 from gca_dali.data.fetch import make_fetcher
 from gca_dali.steps.order import replacement
 
@@ -57,6 +58,7 @@ class BatchSource:
         self.seed = seed
         self.batches: Iterator[np.ndarray] = iter(())
         self.epoch = 0
+        self.patience = Patience()
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="gca_dali-read")
         self._ahead: deque[list[Future[list[Sample]]]] = deque()
         self._lock = Lock()
@@ -66,6 +68,7 @@ class BatchSource:
         """Serve these batches from the next call on."""
         self.stop()
         self.batches, self.epoch = batches, epoch
+        self.patience = Patience()
 
     def stop(self) -> None:
         """End the epoch at the next call."""
@@ -76,7 +79,13 @@ class BatchSource:
             self._ahead.clear()
 
     def __call__(self) -> tuple[list[np.ndarray], np.ndarray]:
-        """Return samples and keys (index, epoch), int64, [B, 2], of the next batch."""
+        """Return samples and keys (index, epoch), int64, [B, 2], of the next batch.
+
+        Raises
+        ------
+        MachineFaultError
+            If the machine cannot open or decode files at the moment; none is set aside for that.
+        """
         with self._turn:
             while len(self._ahead) < NUM_AHEAD and (batch := next(self.batches, None)) is not None:
                 self._ahead.append(self._submit(batch.tolist()))
@@ -95,13 +104,20 @@ class BatchSource:
     def _fetch_part(self, part: list[int]) -> list[Sample]:
         return [self.fetch(index) for index in part]
 
-    def fetch(self, index: int) -> Sample:
-        """Return `index`, or the first readable one of its replacements, and its data."""
+    def fetch(self, index: int, *, as_file: bool = False) -> Sample:
+        """Return `index`, or the first readable one of its replacements, and its data.
+
+        Parameters
+        ----------
+        index : int
+        as_file : bool
+            Read the file where the fetcher gives its path.
+        """
         candidate, attempt = index, 0
         while True:
             if candidate not in self.quarantine:
                 try:
-                    return candidate, self.fetcher.fetch(candidate)
+                    return candidate, self._load(candidate, as_file)
                 except (OSError, ValueError) as error:
                     self._set_aside(candidate, error)
             # Another thread may have set the last one aside.
@@ -109,21 +125,23 @@ class BatchSource:
             candidate = replacement(index, attempt, self.num_samples, self.seed)
             attempt += 1
 
+    def _load(self, index: int, as_file: bool) -> np.ndarray:
+        def load() -> np.ndarray:
+            data = self.fetcher.fetch(index)
+            if as_file and self.gives == "paths":
+                data = np.fromfile(data.tobytes().decode(), np.uint8)
+            return data
+
+        return self.patience.call(load, self.quarantine.paths[index])
+
     def find_deep(self, keys: list[np.ndarray]) -> list[np.ndarray]:
         """Tell which samples have more than 8 bits: keys, int64, B × [2] → bool, B × []."""
         return [self.is_deep[key[0], ...] for key in keys]
 
-    def fetch_encoded(self, index: int) -> Sample:
-        """Do what `fetch` does, and read the file whose path it gives."""
-        found, data = self.fetch(index)
-        if self.gives == "paths":
-            data = np.fromfile(data.tobytes().decode(), np.uint8)
-        return found, data
-
     def _set_aside(self, index: int, error: OSError | ValueError) -> None:
-        reason = getattr(error, "reason", None) or str(error)
+        reason = getattr(error, "reason", None) or describe(error)
         if isinstance(error, OSError):
-            reason = f"it cannot be opened: {error.strerror or error}"
+            reason = f"it cannot be opened: {reason}"
         with self._lock:
             if index not in self.quarantine:
                 self.quarantine.add(index, reason)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from gca_dali.common.machine import MachineFaultError
+
 if TYPE_CHECKING:
     from gca_dali.store.places import Store
 
@@ -16,7 +18,7 @@ _NUM_TRIES = 4
 _FIRST_WAIT_SECONDS = 0.2
 
 
-class StoreUnavailableError(RuntimeError):
+class StoreUnavailableError(MachineFaultError):
     """An object store that does not answer: no fault of a sample, so none is set aside."""
 
 

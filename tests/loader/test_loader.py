@@ -130,11 +130,24 @@ def test_each_iteration_is_an_epoch_also_after_an_early_exit(make):
     assert len(third) == len(loader)
 
 
-def test_an_older_iterator_ends_when_a_new_one_starts(make):
+def test_an_older_iterator_says_so_when_it_is_used_after_a_newer_one_has_started(make):
     loader = make()
     old, new = iter(loader), iter(loader)
     next(new)
-    assert list(old) == []
+    with pytest.raises(RuntimeError, match=r"one loop at a time, got an iterator .* also for zip"):
+        next(old)
+    assert len(list(new)) == len(loader) - 1
+    with pytest.raises(RuntimeError, match="one loop at a time"):
+        list(zip(loader, loader, strict=True))
+
+
+def test_a_loop_that_was_left_early_is_followed_by_the_next_epoch(make):
+    loader, other = make(), make()
+    for _ in loader:
+        break
+    other.set_epoch(1)
+    for mine, its in zip(loader, other, strict=True):
+        assert mine.index.equal(its.index)
 
 
 @pytest.mark.parametrize("taken", [1, 3, 6])
