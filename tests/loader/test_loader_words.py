@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import fields
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 from torch.utils.data import DataLoader
@@ -49,8 +49,9 @@ def test_a_loader_is_no_data_set_of_a_data_loader(loader):
     ],
 )
 def test_an_unknown_option_is_answered_with_the_nearest(phantoms, name, remedy):
+    wrong: dict[str, Any] = {name: 4}
     with pytest.raises(TypeError, match=f"LoaderConfig, got '{name}'. (?:{remedy})"):
-        GCALoader(Manifest.from_csv(phantoms / "labels.csv"), ViewPolicy.random(), **{name: 4})
+        GCALoader(Manifest.from_csv(phantoms / "labels.csv"), ViewPolicy.random(), **wrong)
 
 
 def test_the_options_that_an_editor_completes_are_the_fields():

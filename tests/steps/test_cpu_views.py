@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,10 @@ from gca_dali.gaze.table import SaliencyTable
 from gca_dali.pipeline import build_pipeline
 from gca_dali.prepare.run import StoreOptions, prepare_store
 from gca_dali.runners.cpu import CpuViews
-from gca_dali.steps.options import LoaderOptions
 from gca_dali.steps.saliency import load_saliency
 
 POLICY = ViewPolicy.gca(size=40)
-OPTIONS: LoaderOptions = {"batch_size": 4, "device": "cpu"}
+OPTIONS: dict[str, Any] = {"batch_size": 4, "device": "cpu"}
 
 
 @pytest.fixture(scope="module", params=["raw8", "raw16"])
@@ -84,7 +84,7 @@ def test_a_failing_saliency_is_raised_and_no_sample_blamed(manifest, error):
 
 
 def test_a_batch_stays_as_it_was_while_others_are_made(manifest):
-    single: LoaderOptions = {**OPTIONS, "batch_size": 1}
+    single: dict[str, Any] = OPTIONS | {"batch_size": 1}
     loader = GCALoader(manifest, POLICY, "centre", **single)
     first, *others = [(batch, batch.views[0].clone(), batch.index.clone()) for batch in loader]
     list(loader)
