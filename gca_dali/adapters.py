@@ -27,6 +27,19 @@ class Adapter:
         return map(self.convert, self.loader)
 
 
+class SameEpoch(Adapter):
+    """A loader that starts the same epoch each time."""
+
+    def __init__(self, loader: GCALoader) -> None:
+        super().__init__(loader, lambda batch: batch)
+        self.epoch = loader.epoch
+
+    def __iter__(self) -> Iterator[ViewBatch]:
+        """Start the epoch that was current when this was made."""
+        self.loader.set_epoch(self.epoch)
+        return iter(self.loader)
+
+
 def dali(loader: GCALoader) -> Adapter:
     """Yield what `DALIGenericIterator` yields: a list of one dict of tensors.
 
@@ -62,14 +75,19 @@ def solo_learn(loader: GCALoader) -> Adapter:
 
 
 def lightning(loader: GCALoader) -> LightningDataModule:
-    """Return a data module with `ViewBatch`es to train on; its state is the loader's."""
+    """Return a data module with `ViewBatch`es to train on; its state is the loader's.
+
+    A `Trainer(overfit_batches=…)` gets the first batches of one epoch again and again; a bare
+    loader cannot know of that, and goes on to the next epoch.
+    """
     from lightning import LightningDataModule
 
     class GCADataModule(LightningDataModule):
         """The loader as a data module; it shuffles and shards by itself."""
 
-        def train_dataloader(self) -> GCALoader:
-            return loader
+        def train_dataloader(self) -> GCALoader | SameEpoch:
+            repeats = getattr(self.trainer, "overfit_batches", 0) > 0
+            return SameEpoch(loader) if repeats else loader
 
         def state_dict(self) -> dict[str, Any]:
             return loader.state_dict()

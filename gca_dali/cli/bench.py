@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gca_dali.cli.common import MachineOptions, Report, command, make_app
+from gca_dali.cli.common import MachineOptions, OutsideOption, Report, command, make_app
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,6 +38,7 @@ def bench(
     size: Annotated[int, typer.Option(min=1, help="Side of a view in pixels.")] = 224,
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds.")] = 7,
     seconds: Annotated[float, typer.Option(min=0.1, help="Per loader and round.")] = 3.0,
+    allow_outside: OutsideOption = False,
 ) -> Report:
     """Measure images per second side by side; ratios are medians over interleaved rounds."""
     import tempfile
@@ -50,7 +51,7 @@ def bench(
 
     names = tuple(loaders or LOADERS)
     with tempfile.TemporaryDirectory() as scratch:
-        opened = open_images(manifest, Path(scratch))
+        opened = open_images(manifest, Path(scratch), allow_outside)
         work = Workload(
             opened,
             batch_size=machine.batch_size,
@@ -85,12 +86,12 @@ def bench(
     return Report(result, _show(decode_only, measured, result))
 
 
-def open_images(source: str | None, scratch: Path) -> Manifest:
+def open_images(source: str | None, scratch: Path, allow_outside: bool = False) -> Manifest:
     """Open the manifest, or write phantom JPEGs of 1.3 megapixels."""
     from gca_dali.data.manifest import Manifest
 
     if source is not None:
-        return Manifest.open(source, progress=True)
+        return Manifest.open(source, progress=True, allow_outside=allow_outside)
     from PIL import Image
 
     from gca_dali.common.progress import track

@@ -1,8 +1,8 @@
 """What all commands share: how they report, how they fail, and the options they have in common.
 
-A command is a function that returns a :class:`Report`; :func:`command` gives it ``--json`` and
-``--debug`` and turns errors into one line. Options that several commands take are dataclasses: a
-parameter of such a type becomes one option per field.
+A command is a function that returns a :class:`Report`; :func:`command` gives it ``--json``,
+``--quiet`` and ``--debug`` and turns errors into one line. Options that several commands take are
+dataclasses: a parameter of such a type becomes one option per field.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import typer
 
 from gca_dali.cli.several import take_several
 from gca_dali.cli.where import parse_where
+from gca_dali.common.progress import without_bars
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,7 +42,15 @@ _EXTRAS = {
 }
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", help="No progress bars and no tables: warnings and errors alone.")
+]
+OutsideOption = Annotated[
+    bool,
+    typer.Option("--allow-outside", help="Follow paths and links that lead out of the folder."),
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+_COMMON = {"json": JsonOption, "quiet": QuietOption, "debug": DebugOption}
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class SourceOptions:
         str | None,
         typer.Option(help="Contrast of DICOM: auto, window, window:1, lut, full or percentile."),
     ] = None
+    allow_outside: OutsideOption = False
 
     def open(self) -> Manifest:
         """Open the manifest and select its rows.
@@ -94,7 +104,9 @@ class SourceOptions:
 
         conditions = parse_where(self.where or [])
         dicom = None if self.voi is None else DicomOptions(voi=self.voi)
-        manifest = Manifest.open(self.manifest, progress=True, dicom=dicom)
+        manifest = Manifest.open(
+            self.manifest, progress=True, dicom=dicom, allow_outside=self.allow_outside
+        )
         return manifest.where(**conditions) if conditions else manifest
 
 
@@ -159,12 +171,12 @@ def command(
 
         @functools.wraps(function)
         def run(**options: Any) -> None:
-            as_json, debug = options.pop("json"), options.pop("debug")
-            with one_line_errors(debug):
+            as_json, debug, quiet = (options.pop(name) for name in ("json", "debug", "quiet"))
+            with one_line_errors(debug), without_bars(quiet):
                 for name, kind in groups.items():
                     taken = {field: options.pop(field) for field in kind.__dataclass_fields__}
                     options[name] = kind(**taken)
-                _run_and_print(function, options, as_json)
+                _run_and_print(function, options, as_json, quiet)
 
         parameters = _flatten_parameters(function, hints, groups)
         run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
@@ -186,16 +198,18 @@ def _flatten_parameters(
             parameters += [item.replace(annotation=field_hints[item.name]) for item in fields]
         else:
             parameters.append(parameter.replace(annotation=hints[name]))
-    for name, annotation in (("json", JsonOption), ("debug", DebugOption)):
+    for name, annotation in _COMMON.items():
         kind = inspect.Parameter.KEYWORD_ONLY
         parameters.append(inspect.Parameter(name, kind, default=False, annotation=annotation))
     return [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in parameters]
 
 
-def _run_and_print(function: Callable[..., Report | None], options: dict, as_json: bool) -> None:
+def _run_and_print(
+    function: Callable[..., Report | None], options: dict, as_json: bool, quiet: bool
+) -> None:
     if not as_json:
         report = function(**options)
-        if report is not None:
+        if report is not None and not quiet:
             from rich.console import Console
 
             Console().print(report.shown)

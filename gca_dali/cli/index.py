@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import typer
 
-from gca_dali.cli.common import Report, command, make_app
+from gca_dali.cli.common import OutsideOption, Report, command, make_app
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,6 +37,7 @@ def index(
     with_patient: Annotated[
         bool, typer.Option("--with-patient", help="Keep the patient identifier of DICOM files.")
     ] = False,
+    allow_outside: OutsideOption = False,
 ) -> Report:
     """Read headers into a manifest and name every file that is refused."""
     from gca_dali.data.manifest import Manifest
@@ -46,9 +47,11 @@ def index(
     # Of what is indexed already, nothing is asked unless an option says so.
     dicom = None if chosen == DicomOptions() else chosen
     if labels is None:
-        manifest = Manifest.open(source, progress=True, dicom=dicom)
+        manifest = Manifest.open(source, progress=True, dicom=dicom, allow_outside=allow_outside)
     else:
-        manifest = Manifest.from_folder(source, labels=labels, progress=True, dicom=dicom)
+        manifest = Manifest.from_folder(
+            source, labels=labels, progress=True, dicom=dicom, allow_outside=allow_outside
+        )
     if out is not None:
         manifest.save(out)
     refused = [{"path": item.path, "reason": item.reason} for item in manifest.refused]

@@ -20,6 +20,7 @@ from gca_dali.cli.common import (
     command,
     make_app,
 )
+from gca_dali.common.progress import are_bars_hidden
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -132,7 +133,7 @@ def _make_config(
 @contextlib.contextmanager
 def _show_progress(wanted: bool) -> Iterator[OnStep | None]:
     """Show steps, loss, images per second and waiting on stderr."""
-    if not wanted:
+    if not wanted or are_bars_hidden():
         yield None
         return
     from rich.console import Console

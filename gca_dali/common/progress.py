@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 DELAY_SECONDS = 1.0
 
 Item = TypeVar("Item")
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+
+
+@contextmanager
+def without_bars(wanted: bool = True) -> Iterator[None]:
+    """Show no bar inside a `with` block."""
+    before = _hidden.set(wanted)
+    try:
+        yield
+    finally:
+        _hidden.reset(before)
+
+
+def are_bars_hidden() -> bool:
+    """Tell whether a `without_bars` is around."""
+    return _hidden.get()
 
 
 def track(items: Iterable[Item], num_items: int, what: str, rate: str = "") -> Iterator[Item]:
@@ -35,7 +53,8 @@ def track(items: Iterable[Item], num_items: int, what: str, rate: str = "") -> I
     try:
         for num_done, item in enumerate(items, start=1):
             yield item
-            if bar is None and time.monotonic() - start_seconds > DELAY_SECONDS:
+            is_late = time.monotonic() - start_seconds > DELAY_SECONDS
+            if bar is None and is_late and not are_bars_hidden():
                 bar = _make_bar(rate)
                 bar.start()
                 task = bar.add_task(what, total=num_items)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from gca_dali.common.machine import retried
 from gca_dali.image.claims import UnreadableImageError
 from gca_dali.image.headers_tiff import RARE_TIFF
 from gca_dali.image.read import read_image
@@ -123,10 +124,14 @@ def wrap_pixels(image: np.ndarray) -> np.ndarray:
 
 def read_row(rows: Rows, row: int) -> np.ndarray:
     """Read the image of one row; see :meth:`gca_dali.data.manifest.Manifest.read`."""
-    if rows.places is not None:
-        from gca_dali.store.fetch import ShardFetcher
 
-        return ShardFetcher(rows.places).read(row)
-    if rows.format[row] in WORKER_FORMATS:
-        return read_untrusted(rows.files[row], frame=int(rows.frame[row]), voi=rows.voi)[0]
-    return read_image(rows.files[row])
+    def read() -> np.ndarray:
+        if rows.places is not None:
+            from gca_dali.store.fetch import ShardFetcher
+
+            return ShardFetcher(rows.places).read(row)
+        if rows.format[row] in WORKER_FORMATS:
+            return read_untrusted(rows.files[row], frame=int(rows.frame[row]), voi=rows.voi)[0]
+        return read_image(rows.files[row])
+
+    return retried(read, str(rows.path[row]))

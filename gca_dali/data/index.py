@@ -214,7 +214,9 @@ def resolve_paths(paths: Iterable[str]) -> list[str]:
 
 def _read_or_refuse(root: Path, path: str, outside: bool, with_patient: bool) -> Header | Refused:
     if outside:
-        return Refused(path, "leads out of the root folder; allow_outside=True lets it")
+        return Refused(
+            path, "leads out of the root folder; allow_outside=True (--allow-outside) lets it"
+        )
     full = os.path.join(root, path)
     try:
         return retried(lambda: read_header(full, with_patient=with_patient), full)

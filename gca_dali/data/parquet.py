@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gca_dali.common.arrow import to_numpy
+from gca_dali.common.machine import is_machine_fault
 from gca_dali.data.index import Refused, find_outside
 from gca_dali.data.rows import COLUMNS
 
@@ -109,6 +110,8 @@ def read_parquet(path: Path, root: str | Path | None, allow_outside: bool) -> di
         fixed = {name: columns.pop(name) for name in COLUMNS}
     # pyarrow calls damage an OSError.
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        if is_machine_fault(error):
+            raise
         raise ValueError(
             f"source must be a manifest saved by gca_dali, got {path} ({type(error).__name__}). "
             "Make one with gca-dali index."
@@ -121,13 +124,13 @@ def read_parquet(path: Path, root: str | Path | None, allow_outside: bool) -> di
     root = Path(stored_root if root is None else root)
     if not root.is_dir():
         raise FileNotFoundError(
-            f"root must be an existing folder, got {root} in {path}. Pass root= if the images "
-            "have moved."
+            f"root must be an existing folder, got {root} in {path}. Index the "
+            "images where they are now, or pass root= in Python."
         )
     if not allow_outside and (outside := next(find_outside(root, fixed["path"].tolist()), None)):
         raise ValueError(
-            f"path must stay below the root {root}, got {outside}. Pass allow_outside=True if you "
-            "trust it."
+            f"path must stay below the root {root}, got {outside}. Pass allow_outside=True "
+            "(--allow-outside) if you trust it."
         )
     more = {"classes": classes, "refused": refused, "allow_outside": allow_outside, "voi": voi}
     return {"root": root, "columns": columns} | fixed | more

@@ -171,7 +171,7 @@ class Rows:
             if path.startswith("/") or ".." in path.split("/"):
                 raise ValueError(
                     f"path must stay below the root {self.root}, got {path}. Pass "
-                    "allow_outside=True if you trust it."
+                    "allow_outside=True (--allow-outside) if you trust it."
                 )
 
     def __len__(self) -> int:

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gca_dali.common.machine import retried
 from gca_dali.prepare.archive import add_member, end_archive
 from gca_dali.prepare.files import replace_whole
 from gca_dali.prepare.sample import Sample
@@ -69,7 +70,7 @@ def read_list(folder: Path, number: int) -> tuple[Part, list[dict[str, Any]]] | 
     """
     path = folder / name_shard(number)
     try:
-        content = json.loads(list_of(path).read_bytes())
+        content = json.loads(retried(list_of(path).read_bytes, str(list_of(path))))
         part = Part(**content["shard"])
         whole = part.name == path.name and os.stat(path).st_size == part.num_bytes
         return (part, list(content["samples"])) if whole else None

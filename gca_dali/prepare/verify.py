@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gca_dali.common.machine import is_machine_fault
 from gca_dali.common.progress import track
 from gca_dali.prepare.files import PARTIAL
 from gca_dali.prepare.shard import list_of
@@ -95,6 +96,8 @@ def _check_shard(folder: Path, part: Part, places: Places) -> Iterator[str]:
         with tarfile.open(folder / part.name, "r:") as archive:
             members = list(archive)
     except (tarfile.TarError, ValueError, OSError) as error:
+        if is_machine_fault(error):
+            raise
         yield f"{part.name}: no tar archive ({error})"
         return
     found = [member.name for member in members]

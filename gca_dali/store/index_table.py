@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from gca_dali.common.arrow import to_numpy
+from gca_dali.common.machine import is_machine_fault
 
 PREFIX = "stored_"
 PLACE_COLUMNS = ("shard", "height", "width", "offset", "length", "checksum", "fault")
@@ -73,5 +74,7 @@ def read_index(file: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         refused = tuple((str(path), str(reason)) for path, reason in about["refused"])
     # pyarrow calls damage an OSError.
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        if is_machine_fault(error):
+            raise
         raise ValueError(f"no index of a store ({type(error).__name__})") from None
     return {"columns": columns, "classes": classes, "refused": refused}, places

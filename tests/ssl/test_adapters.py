@@ -117,6 +117,14 @@ def test_a_lightning_trainer_takes_the_data_module(
     assert {"loss", "feature_std"} <= set(trainer.logged_metrics)
 
 
+def test_overfit_batches_repeats_its_batches(phantom_manifest: Manifest) -> None:
+    _, windows = _fit(phantom_manifest, 3, overfit_batches=2)
+    assert len(windows) == 6
+    for epoch in (1, 2):
+        assert all(torch.equal(windows[i], windows[2 * epoch + i]) for i in range(2))
+    assert not torch.equal(windows[0], windows[1])
+
+
 class SaveAt(lightning.Callback):
     """Saves after a step, in the middle of an epoch."""
 
