@@ -21,7 +21,14 @@ from gca_dali.runners.cpu import CpuViews
 from gca_dali.runners.resident import ResidentPipeline
 from gca_dali.steps.decode import find_fault
 from gca_dali.steps.deliver import deliver
-from gca_dali.steps.device import CPU, choose_device, explained_memory, is_explained, may_pass
+from gca_dali.steps.device import (
+    CPU,
+    choose_device,
+    current,
+    explained_memory,
+    is_explained,
+    may_pass,
+)
 from gca_dali.steps.options import LoaderOptions, read_options
 from gca_dali.steps.order import Order
 from gca_dali.steps.quarantine import Quarantine, UnreadableFileError
@@ -157,7 +164,7 @@ class GCALoader:
     def _run(self) -> tuple[Any, ...]:
         if self._cuda is None:
             return self._pipeline.run(None)
-        with explained_memory():
+        with explained_memory(), current(self.device):
             return self._pipeline.run(self._cuda.stream())
 
     def _give_up(self) -> None:

@@ -2,14 +2,17 @@
 
 Enters: nothing. Leaves: `straw_gpu`, with which everything between the pipeline's images and the
 `ViewBatch` runs as on a GPU, on machines without one: what is sent, in which order, to which
-kernel. What it cannot show is whether the order of streams is right: on straw all is done at once.
+kernel. A slow GPU of straw renders late, which shows what it reads then; whether the order of
+several streams is right it cannot show.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,20 +51,53 @@ class PinnedMemory(bytearray):
         return ctypes.addressof(ctypes.c_char.from_buffer(self))
 
 
-class StrawEvent:
-    """An event of CuPy's or torch's; work on straw is done when it is queued."""
+class StrawStream:
+    """Work in its order: done at once, or on a slow GPU when somebody waits for it."""
 
-    def __init__(self, **options: Any) -> None:
-        self.options = options
+    def __init__(self) -> None:
+        self.slow = False
+        self.num_done = 0
+        self._queued: list[Callable[[], None]] = []
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Do some work, or queue it."""
+        self._queued.append(work)
+        if not self.slow:
+            self.finish(self.num_queued)
+
+    @property
+    def num_queued(self) -> int:
+        """Work that the stream has been given so far, done or not."""
+        return len(self._queued)
+
+    def finish(self, end: int) -> None:
+        """Do what is not done of the first `end` pieces of work."""
+        for work in self._queued[self.num_done : end]:
+            work()
+        self.num_done = max(self.num_done, end)
+
+
+class StrawEvent:
+    """An event of CuPy's or torch's on the one stream there is."""
+
+    def __init__(self, stream: StrawStream, **options: Any) -> None:
+        self.stream, self.options = stream, options
+        self.end = 0
 
     def record(self) -> None:
-        """Do nothing."""
+        """Stand behind the work that the stream has been given."""
+        self.end = self.stream.num_queued
 
     def wait(self) -> None:
-        """Do nothing."""
+        """Do nothing: the stream keeps its order."""
+
+    def query(self) -> bool:
+        """Tell whether the work before it is done."""
+        return self.stream.num_done >= self.end
 
     def synchronize(self) -> None:
-        """Do nothing."""
+        """Wait for the work before it."""
+        self.stream.finish(self.end)
 
 
 def empty(shape: Any, dtype: Any) -> StrawArray:
@@ -76,7 +112,7 @@ def as_straw(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
-def make_cupy() -> SimpleNamespace:
+def make_cupy(queue: StrawStream) -> SimpleNamespace:
     """Return what the launchers use of CuPy."""
     stream = nullcontext(SimpleNamespace(synchronize=lambda: None))
     facts = {
@@ -98,7 +134,7 @@ def make_cupy() -> SimpleNamespace:
         memory=SimpleNamespace(OutOfMemoryError=faults["OOM"]),
         Stream=SimpleNamespace(from_external=lambda foreign: stream),
         Device=lambda number: nullcontext(),
-        Event=StrawEvent,
+        Event=partial(StrawEvent, queue),
         alloc_pinned_memory=PinnedMemory,
         get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
     )
@@ -107,15 +143,26 @@ def make_cupy() -> SimpleNamespace:
 
 
 class StrawRunner:
-    """Stands for `launch.run`: emulates the launch and writes its outputs where they belong."""
+    """Stands for `launch.run`: emulates the launch and writes its outputs where they belong.
+
+    On a slow GPU views are rendered late; what else is launched is copied by torch at once.
+    """
 
     def __init__(self, builder: Builder, folder: Path) -> None:
         self.builder, self.folder = builder, folder
+        self.stream = StrawStream()
         self.launched: list[str] = []
 
     def __call__(self, launch: Launch, stream: int | None = None) -> None:
-        """Run one launch."""
+        """Queue one launch."""
         self.launched.append(launch.kernel)
+        if launch.kernel == "render_views":
+            self.stream.submit(partial(self.run, launch))
+        else:
+            self.run(launch)
+
+    def run(self, launch: Launch) -> None:
+        """Run one launch."""
         arguments = [np.asarray(a) if isinstance(a, np.ndarray) else a for a in launch.arguments]
         program = self.builder.program(launch.kernel, "address", launch.source)
         if launch.kernel == "render_views":

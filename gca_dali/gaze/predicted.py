@@ -58,6 +58,7 @@ class PredictedTable(SaliencyTable):
 
     def __post_init__(self) -> None:
         """Begin with nothing looked up."""
+        super().__post_init__()
         object.__setattr__(self, "_found", np.zeros(len(self.files), bool))
 
     @classmethod

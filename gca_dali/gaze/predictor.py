@@ -252,7 +252,7 @@ class GazePredictor:
 
 
 def choose_device(device: str | torch.device) -> torch.device:
-    """Return the device that a name means; "auto" is the GPU where there is one.
+    """Return the device that a name means, with its number; "auto" is the GPU where there is one.
 
     Raises
     ------
@@ -260,8 +260,11 @@ def choose_device(device: str | torch.device) -> torch.device:
         Where CUDA is asked for and there is none.
     """
     if str(device) == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     chosen = torch.device(device)
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(f"device must exist, got {device} without a CUDA GPU. Use cpu.")
+    if chosen.type == "cuda" and chosen.index is None:
+        # The weights go there once; a loader makes its own GPU the current one.
+        return torch.device("cuda", torch.cuda.current_device())
     return chosen

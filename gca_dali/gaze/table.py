@@ -26,11 +26,36 @@ class SaliencyTable:
     maps : numpy.ndarray, uint8, [M, h, w]
         Each scaled to a maximum of 255; a map of zeros weighs nothing.
     row : numpy.ndarray, int64, [N]
-        The map of each sample.
+        The map of each sample; other integers are converted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If maps or rows have another type or shape, or a row has no map.
     """
 
     maps: np.ndarray
     row: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Refuse what the kernels, which read both by address, would take for something else."""
+        if self.maps.dtype != np.uint8 or self.maps.ndim != 3:
+            raise TypeError(
+                f"maps must be uint8 [M, h, w], got {self.maps.dtype} {list(self.maps.shape)}. "
+                "quantise_maps makes them."
+            )
+        if self.row.dtype.kind not in "iu" or self.row.ndim != 1:
+            raise TypeError(
+                f"row must be integers [N], got {self.row.dtype} {list(self.row.shape)}. "
+                "Give the number of each sample's map."
+            )
+        least, greatest = (self.row.min(), self.row.max()) if len(self.row) else (0, -1)
+        if least < 0 or greatest >= len(self.maps):
+            raise ValueError(
+                f"row must be 0 to {len(self.maps) - 1}, got {least} to {greatest}. "
+                "Give the number of each sample's map."
+            )
+        object.__setattr__(self, "row", np.ascontiguousarray(self.row, np.int64))
 
     def take(self, index: np.ndarray, images: Sequence[Any] | None = None) -> np.ndarray:
         """Return the maps of some samples, uint8, [B, h, w].

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from gca_dali.runners.device_table import DeviceTable
+from gca_dali.runners.in_flight import InFlight
 from gca_dali.steps.batch import ViewBatch
 from gca_dali.steps.decode import EIGHT_BITS
 from gca_dali.steps.device import explained_memory
@@ -21,13 +23,12 @@ from gca_dali.steps.windows import UNITS_PER_CELL
 from gca_dali_kernels.gpu import import_cupy
 from gca_dali_kernels.integrate_maps import integrate_maps
 from gca_dali_kernels.launch import stream_at
-from gca_dali_kernels.render_views import ImageTable, render_views
+from gca_dali_kernels.render_views import ImageTable, check_image_bytes, render_views
 from gca_dali_kernels.resident import Sender
 from gca_dali_kernels.sample_cutouts import sample_cutouts
 from gca_dali_kernels.sample_windows import sample_windows
 
 if TYPE_CHECKING:
-    from gca_dali.gaze.table import SaliencyTable
     from gca_dali.pipeline import ViewMaker
 
 # NumPy and CuPy have no bfloat16: the kernel takes its bits as uint16.
@@ -51,12 +52,21 @@ class DeviceImages:
         "uint8" or "uint16".
     tensors : sequence of B objects with DLPack, [H, W] or [H, W, 1]
         What the pointers point to.
+
+    Raises
+    ------
+    ValueError
+        If an image takes 4 GiB or more.
     """
 
     pointers: np.ndarray
     shapes: np.ndarray
     dtype: str
     tensors: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        """Refuse images that the kernel cannot count in."""
+        check_image_bytes(self.shapes, self.dtype)
 
     @classmethod
     def of(cls, images: Any) -> DeviceImages:
@@ -65,48 +75,6 @@ class DeviceImages:
         pointers = np.array([tensor.data_ptr() for tensor in tensors], np.uint64)
         shapes = np.array([shape[:2] for shape in images.shape()], np.int32)
         return cls(pointers, shapes, images.dtype.name.lower(), tensors)
-
-
-class DeviceTable:
-    """The saliency table on the device; a map is sent there once, before its first use.
-
-    Parameters
-    ----------
-    table : SaliencyTable
-        Plain, or one that predicts what it lacks.
-    device : torch.device
-    """
-
-    def __init__(self, table: SaliencyTable, device: torch.device) -> None:
-        self.table = table
-        self.maps = torch.empty(table.maps.shape, dtype=torch.uint8, device=device)
-        self.sent = np.zeros(len(table.maps), bool)
-        self.filled = torch.cuda.Event()
-
-    def rows(self, index: np.ndarray, images: Sequence[Any]) -> np.ndarray:
-        """Return the rows of some samples' maps, which torch's current stream may read.
-
-        Parameters
-        ----------
-        index : numpy.ndarray, int64, [B]
-        images : sequence of B objects with DLPack
-            For a table that predicts.
-
-        Returns
-        -------
-        numpy.ndarray, int64, [B]
-        """
-        rows = self.table.row[index]
-        new = ~self.sent[rows]
-        if new.any():
-            seen = [torch.from_dlpack(images[b]).squeeze(-1) for b in np.flatnonzero(new).tolist()]
-            maps = torch.from_numpy(self.table.take(index[new], seen)).to(self.maps.device)
-            self.maps[torch.from_numpy(rows[new]).to(self.maps.device)] = maps
-            self.sent[rows] = True
-            self.filled.record()
-        # Another stream may have been current when these rows were written.
-        self.filled.wait()
-        return rows
 
 
 class CudaViews:
@@ -124,9 +92,10 @@ class CudaViews:
     def __init__(self, maker: ViewMaker, labels: np.ndarray, device: str) -> None:
         self.maker, self.labels = maker, labels
         self.device = torch.device(device)
-        self.sender = Sender()
+        self.looks = maker.policy.view_looks(maker.num_views)
+        self.sender, self.in_flight = Sender(), InFlight()
         with explained_memory(), torch.cuda.device(self.device):
-            self.table = DeviceTable(maker.table, self.device)
+            self.table = DeviceTable(maker.table, self.device, self.sender)
 
     def stream(self) -> torch.cuda.Stream:
         """Return the stream of the caller, which the next batch is ordered on."""
@@ -158,7 +127,11 @@ class CudaViews:
         number, stream = self.device.index, self.stream().cuda_stream
         current = import_cupy().cuda.Device(number)
         with explained_memory(), torch.cuda.device(self.device), current, stream_at(stream):
-            return self._make(images, values, keys, stream)
+            try:
+                return self._make(images, values, keys, stream)
+            finally:
+                # The kernels read the pipeline's memory, the maps and pinned memory by address.
+                self.in_flight.hold(outputs, images, self.table.maps, self.sender)
 
     def _make(
         self, images: DeviceImages, ranges: np.ndarray, keys: np.ndarray, stream: int
@@ -166,7 +139,7 @@ class CudaViews:
         maker, index, key = self.maker, keys[:, 0], (self.maker.seed, int(keys[0, 1]))
         policy, num_views = maker.policy, maker.num_views
         law = policy.window_law
-        rows = self.table.rows(index, images.tensors)
+        rows = self.table.rows(index, images.tensors, stream)
         table = as_cupy(self.table.maps)
         cells = np.array(table.shape[1:], np.float64) * UNITS_PER_CELL
         sizes = maker.sizes[index]
@@ -190,7 +163,7 @@ class CudaViews:
             (table, rows, marks, windows, turns, cutouts),
             index,
             key,
-            (law, policy.view_looks(num_views)),
+            (law, self.looks),
             as_cupy(views).swapaxes(0, 1),
             stream,
         )

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gca_dali.pipeline import ViewMaker, load_images
+from gca_dali.pipeline import ViewMaker, build_pipeline
 from gca_dali.steps.decode import EIGHT_BITS
-from gca_dali.steps.device import CPU, is_out_of_memory
+from gca_dali.steps.device import CPU, current, is_out_of_memory
 from gca_dali.steps.order import replacement
 from gca_dali.steps.quarantine import UnreadableFileError
 
@@ -61,7 +61,8 @@ class ResidentPipeline:
         batches = [np.arange(first, min(first + FILL_BATCH, num_samples)) for first in starts]
         while batches:
             try:
-                self._fill(batches, deep)
+                with current(device):
+                    self._fill(batches, deep)
             except UnreadableFileError:
                 raise
             except RuntimeError as error:
@@ -82,20 +83,11 @@ class ResidentPipeline:
     def _fill(self, batches: list[np.ndarray], deep: bool) -> None:
         """Decode batches; each is taken off the list when its images are in memory."""
         import torch
-        from nvidia.dali import pipeline_def
-
-        @pipeline_def(
-            batch_size=FILL_BATCH,
-            num_threads=self.maker.num_threads or 1,
-            device_id=None if self.device == CPU else int(self.device.removeprefix("cuda:")),
-            enable_conditionals=self.device != CPU and deep,
-        )
-        def define() -> tuple[Any, ...]:
-            return load_images(self.source, self.maker, deep, self.device)
 
         self.source.start(iter(list(batches)), 0)
-        pipeline = define(prefetch_queue_depth=2)
-        # DALI takes its memory back in the order of the stream that copies from it.
+        where = {"deep": deep, "device": self.device}
+        pipeline = build_pipeline(self.source, self.maker, batch_size=FILL_BATCH, **where)
+        # DALI keeps what is exported by DLPack until the copy from it is done.
         stream = None if self.device == CPU else torch.cuda.current_stream(self.device)
         while batches:
             images, keys, *ranges = pipeline.run(stream)

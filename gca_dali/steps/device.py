@@ -11,7 +11,8 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from gca_dali.common.machine import is_failed_pipeline, is_machine_fault
 
@@ -92,6 +93,19 @@ def check_gpu(number: int) -> str:
             "CUDA_VISIBLE_DEVICES decides which GPUs are counted."
         )
     return f"cuda:{number}"
+
+
+def current(device: str) -> AbstractContextManager[Any]:
+    """Return a context in which a GPU is the current one of CUDA; on the CPU it does nothing.
+
+    DALI takes the address of a stream for one of the current GPU: the default stream of all of
+    them has the same.
+    """
+    if device == CPU:
+        return nullcontext()
+    import torch
+
+    return torch.cuda.device(device)
 
 
 @contextmanager

@@ -24,7 +24,8 @@ NUM_THREADS = 256
 SOURCES = {"uint8": "uint8", "uint16": "uint16", "float32": "float"}
 # NumPy has no bfloat16: its bits travel as uint16.
 OUTPUTS = {"float32": 0, "float16": 1, "uint16": 2}
-MOST_IMAGE_BYTES = 2**32
+# The kernel counts bytes from the aligned word that holds an image's first pixel in 32 bits.
+MOST_IMAGE_BYTES = 2**32 - 4
 
 LAYOUT_DTYPE = np.dtype(
     [("image_stride", np.int64), ("view_stride", np.int64)]
@@ -84,14 +85,38 @@ def describe_images(images: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, str]
             f"images of a batch must have one type, got {sorted(dtypes)}. Convert them."
         )
     for number, image in enumerate(images):
-        if not image.flags.c_contiguous or image.nbytes >= MOST_IMAGE_BYTES:
+        if not image.flags.c_contiguous:
             raise ValueError(
-                f"images must be contiguous and below 4 GiB, got {image.shape} with strides "
-                f"{image.strides} at {number}. Copy or split it."
+                f"images must be contiguous, got {image.shape} with strides {image.strides} at "
+                f"{number}. Copy it."
             )
     pointers = np.array([image.data.ptr for image in images], np.uint64)
     shapes = np.array([image.shape[:2] for image in images], np.int32)
-    return pointers, shapes, dtypes.pop()
+    dtype = dtypes.pop()
+    check_image_bytes(shapes, dtype)
+    return pointers, shapes, dtype
+
+
+def check_image_bytes(shapes: np.ndarray, dtype: str) -> None:
+    """Refuse images whose bytes the kernel cannot count.
+
+    Parameters
+    ----------
+    shapes : numpy.ndarray, int32, [B, 2]
+    dtype : str
+
+    Raises
+    ------
+    ValueError
+        If one takes 4 GiB or more.
+    """
+    num_bytes = shapes.prod(axis=1, dtype=np.int64) * np.dtype(dtype).itemsize
+    largest = int(num_bytes.argmax()) if len(shapes) else 0
+    if len(shapes) and num_bytes[largest] > MOST_IMAGE_BYTES:
+        raise ValueError(
+            f"images must be below 4 GiB, got {shapes[largest].tolist()} of {dtype} at {largest}. "
+            "Make it smaller with 'gca-dali prepare'."
+        )
 
 
 def render_views(

@@ -1,15 +1,26 @@
-"""A builder of emulated kernels, skipped where there is no compiler or no sanitizer."""
+"""A builder of emulated kernels, skipped where it cannot work, and a GPU of straw on top of it."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from functools import lru_cache
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import lru_cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
+from gca_dali.runners import cuda as cuda_views
+from gca_dali_kernels import integrate_maps, render_views, resident, sample_cutouts, sample_windows
 from kernel_emulator import SANITIZERS, Builder, find_compiler
+from straw_gpu import StrawEvent, StrawRunner, as_straw, make_cupy
+from straw_loader import STREAM
+
+CACHES = (resident._law_tables, resident._look_records, render_views.shared_memory)
 
 
 @lru_cache(maxsize=4)
@@ -44,3 +55,22 @@ def sanitizer(request: pytest.FixtureRequest, builder: Builder) -> str:
     if reason:
         pytest.skip(f"the {name} sanitizer does not work here: {reason}")
     return name
+
+
+@pytest.fixture
+def straw(sanitizer, builder, tmp_path, monkeypatch) -> Iterator[StrawRunner]:
+    """Everything that reaches for a GPU finds one of straw; the runner knows what was launched."""
+    runner = StrawRunner(builder, tmp_path)
+    monkeypatch.setitem(sys.modules, "cupy", make_cupy(runner.stream))
+    for module in (integrate_maps, sample_windows, sample_cutouts, render_views):
+        monkeypatch.setattr(module, "run", runner)
+    monkeypatch.setattr(cuda_views, "as_cupy", as_straw)
+    stream = SimpleNamespace(cuda_stream=STREAM)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "Event", partial(StrawEvent, runner.stream))
+    for cache in CACHES:
+        cache.cache_clear()
+    yield runner
+    for cache in CACHES:
+        cache.cache_clear()

@@ -2,86 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
-from types import SimpleNamespace
-
 import numpy as np
 import nvidia.dali.fn as fn
 import pytest
 import torch
 
-from gca_dali import GCALoader, Manifest, ViewBatch, ViewPolicy
-from gca_dali.pipeline import build_pipeline, load_images
+from gca_dali import GCALoader, Manifest, ViewPolicy
+from gca_dali.pipeline import build_pipeline
 from gca_dali.runners import cuda as cuda_views
 from gca_dali.runners.cuda import CudaViews, DeviceImages
-from gca_dali_kernels import integrate_maps, render_views, resident, sample_cutouts, sample_windows
-from straw_gpu import StrawEvent, StrawRunner, as_straw, make_cupy, read_images
+from gca_dali.runners.device_table import DeviceTable
+from gca_dali_kernels.resident import Sender
+from straw_gpu import read_images
+from straw_loader import STREAM, TOLERANCE, StrawPipeline, assert_same_batch, put_on_straw
 
-STREAM = 4660
 KERNELS = ["integrate_maps", "sample_windows", "sample_cutouts", "render_views"]
-CACHES = (resident._law_tables, resident._look_records, render_views.shared_memory)
-# The CPU shrinks large images by halves first; these are small, and its sums differ in rounding.
-TOLERANCE = {"float32": 2.0**-15, "float16": 2.0**-8, "bfloat16": 2.0**-5}
-
-
-@pytest.fixture
-def straw(sanitizer, builder, tmp_path, monkeypatch) -> Iterator[StrawRunner]:
-    """Everything that reaches for a GPU finds one of straw; the runner knows what was launched."""
-    runner = StrawRunner(builder, tmp_path)
-    monkeypatch.setitem(sys.modules, "cupy", make_cupy())
-    for module in (integrate_maps, sample_windows, sample_cutouts, render_views):
-        monkeypatch.setattr(module, "run", runner)
-    monkeypatch.setattr(cuda_views, "as_cupy", as_straw)
-    stream = SimpleNamespace(cuda_stream=STREAM)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
-    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
-    monkeypatch.setattr(torch.cuda, "Event", StrawEvent)
-    for cache in CACHES:
-        cache.cache_clear()
-    yield runner
-    for cache in CACHES:
-        cache.cache_clear()
-
-
-class StrawPipeline:
-    """The pipeline of a GPU, which ends with the images, on the CPU."""
-
-    def __init__(self, loader: GCALoader) -> None:
-        from nvidia.dali import pipeline_def
-
-        @pipeline_def(batch_size=loader.config.batch_size, num_threads=1, device_id=None)
-        def define():
-            images, keys = load_images(loader.source, loader._maker, loader._deep, "cpu")
-            find = loader._maker.find_ranges
-            ranges = fn.python_function(images, keys, function=find, batch_processing=True)
-            return (images, keys, ranges) if loader._deep else (images, keys)
-
-        self.pipeline = define(prefetch_queue_depth=2)
-        self.reset = self.pipeline.reset
-
-    def run(self, stream) -> tuple:
-        assert stream.cuda_stream == STREAM
-        return self.pipeline.run()
-
-
-def put_on_straw(loader: GCALoader) -> GCALoader:
-    """Let a loader of the CPU take the GPU's steps after decoding."""
-    vars(loader)["_pipeline"] = StrawPipeline(loader)
-    vars(loader)["_cuda"] = CudaViews(loader._maker, loader.manifest.label, "cpu")
-    return loader
-
-
-def assert_same_batch(found: ViewBatch, expected: ViewBatch, tolerance: float) -> None:
-    for name in ("index", "label", "windows", "retained", "grown"):
-        mine, other = getattr(found, name), getattr(expected, name)
-        assert mine.dtype == other.dtype
-        assert torch.equal(mine, other), name
-    assert len(found.views) == len(expected.views)
-    for view, other in zip(found.views, expected.views, strict=True):
-        assert (view.dtype, view.shape) == (other.dtype, other.shape)
-        torch.testing.assert_close(view, other, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize(
@@ -142,13 +77,13 @@ class Predicting:
 
 def test_maps_are_sent_once_and_predicted_from_the_images(straw):
     table = Predicting(5)
-    there = cuda_views.DeviceTable(table, torch.device("cpu"))  # type: ignore[arg-type]
+    there = DeviceTable(table, torch.device("cpu"), Sender())  # type: ignore[arg-type]
     images = [np.full((3, 3, 1), value, np.uint8) for value in range(5)]
     first = np.array([3, 1, 3])
-    rows = there.rows(first, [images[i] for i in first])
+    rows = there.rows(first, [images[i] for i in first], STREAM)
     assert rows.tolist() == [3, 1, 3]
     second = np.array([1, 4])
-    there.rows(second, [images[i] for i in second])
+    there.rows(second, [images[i] for i in second], STREAM)
     assert [index for index, _ in table.seen] == [3, 1, 3, 4]
     assert all(index == pixel for index, pixel in table.seen)
     assert there.maps[[3, 1, 4], 0, 0].tolist() == [4, 2, 5]
@@ -206,3 +141,12 @@ def test_the_graph_of_a_gpu(deep_rows, expected, phantoms, monkeypatch):
     assert decoders == expected
     outputs = [output.device for output in graph._graph_out]
     assert outputs == ["gpu", "cpu", "cpu"][: 3 if deep else 2]
+
+
+def test_an_image_of_4_gib_is_refused():
+    shapes = np.array([[96, 96], [40_000, 60_000]], np.int32)
+    with pytest.raises(
+        ValueError, match=r"images must be below 4 GiB, got \[40000, 60000\] of uint16"
+    ):
+        DeviceImages(np.zeros(2, np.uint64), shapes, "uint16", [])
+    assert DeviceImages(np.zeros(2, np.uint64), shapes, "uint8", []).dtype == "uint8"

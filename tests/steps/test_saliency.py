@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gca_dali.data.manifest import Manifest
-from gca_dali.gaze.table import centre_map, mean_map, quantise_maps
+from gca_dali.gaze.table import SaliencyTable, centre_map, mean_map, quantise_maps
 from gca_dali.steps.saliency import load_saliency
 
 
@@ -93,3 +93,28 @@ def test_an_image_without_a_map_is_named(manifest, phantoms, tmp_path):
     (tmp_path / "maps/index.json").write_text(json.dumps(index))
     with pytest.raises(ValueError, match=f"none for 1 of {len(manifest)}, the first .* {missing}"):
         load_saliency(tmp_path / "maps", manifest)
+
+
+@pytest.mark.parametrize(
+    ("maps", "row", "error", "message"),
+    [
+        (
+            np.zeros((2, 4, 4), np.float32),
+            [0, 1],
+            TypeError,
+            r"maps must be uint8 \[M, h, w\], got",
+        ),
+        (np.zeros((4, 4), np.uint8), [0], TypeError, r"maps must be uint8 \[M, h, w\], got"),
+        (
+            np.zeros((2, 4, 4), np.uint8),
+            [0.0, 1.0],
+            TypeError,
+            r"row must be integers \[N\], got f",
+        ),
+        (np.zeros((2, 4, 4), np.uint8), [0, 2], ValueError, "row must be 0 to 1, got 0 to 2"),
+        (np.zeros((2, 4, 4), np.uint8), [-1, 0], ValueError, "row must be 0 to 1, got -1 to 0"),
+    ],
+)
+def test_a_table_that_the_kernels_would_misread_is_refused(maps, row, error, message):
+    with pytest.raises(error, match=message):
+        SaliencyTable(maps, np.array(row))
