@@ -21,14 +21,7 @@ from gca_dali.runners.cpu import CpuViews
 from gca_dali.runners.resident import ResidentPipeline
 from gca_dali.steps.decode import find_fault
 from gca_dali.steps.deliver import deliver
-from gca_dali.steps.device import (
-    CPU,
-    choose_device,
-    current,
-    explained_memory,
-    is_explained,
-    may_pass,
-)
+from gca_dali.steps.device import CPU, choose_device, is_explained, may_pass, on_device
 from gca_dali.steps.options import LoaderOptions, read_options
 from gca_dali.steps.order import Order
 from gca_dali.steps.quarantine import Quarantine, UnreadableFileError
@@ -162,10 +155,8 @@ class GCALoader:
                 self._set_aside(error)
 
     def _run(self) -> tuple[Any, ...]:
-        if self._cuda is None:
-            return self._pipeline.run(None)
-        with explained_memory(), current(self.device):
-            return self._pipeline.run(self._cuda.stream())
+        with on_device(self.device):
+            return self._pipeline.run(self._cuda.stream() if self._cuda else None)
 
     def _give_up(self) -> None:
         """Fetch nothing more; the next epoch builds a pipeline of its own."""

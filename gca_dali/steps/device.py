@@ -129,6 +129,22 @@ def explained_memory() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def on_device(device: str) -> Iterator[None]:
+    """Run what follows with a GPU as the current one and its memory explained; see both.
+
+    Raises
+    ------
+    RuntimeError
+        If the GPU has no memory left; other errors pass, and all on the CPU.
+    """
+    if device == CPU:
+        yield
+        return
+    with explained_memory(), current(device):
+        yield
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Tell whether DALI or torch has run out of memory; what is explained already does not count.
 
