@@ -169,6 +169,10 @@ def make_refused() -> dict[str, tuple[bytes, str]]:
         "signed.tif": (encode_tiff(deep.astype(np.int16)), "16-bit int16 TIFF"),
         "one_bit.tif": (encode_tiff(grey > 99), "1-bit bool TIFF"),
         "pages.tif": (encode_tiff(np.stack([grey] * 3), photometric="minisblack"), "3 pages"),
+        "many.tif": (
+            encode_tiff(np.stack([grey[:1, :2]] * 300), photometric="minisblack"),
+            "over 256 pages",
+        ),
         "webp.tif": (encode_tiff(colour, photometric="rgb", compression="webp"), "with WEBP"),
         "separated.tif": (encode_tiff(inks, photometric="separated"), "TIFF of kind SEPARATED"),
     }

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from gca_dali.common.machine import retried
-from gca_dali.image.claims import UnreadableImageError
-from gca_dali.image.headers_tiff import RARE_TIFF
+from gca_dali.image.claims import RARE_FORMATS, UnreadableImageError
 from gca_dali.image.read import read_image
 from gca_dali.image.untrusted import read_untrusted
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from gca_dali.data.rows import Rows
 
 # Formats that DALI cannot decode, or decodes wrongly: they are decoded in worker processes.
-WORKER_FORMATS = ("dicom", RARE_TIFF)
+WORKER_FORMATS = ("dicom", *RARE_FORMATS)
 
 
 class Fetcher(Protocol):

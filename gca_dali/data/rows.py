@@ -62,7 +62,7 @@ class Rows:
     bits : numpy.ndarray, int16, [N]
         Bits of a stored value.
     format : numpy.ndarray, str, [N]
-        "jpeg", "png", "tiff", "dicom", or "tiff-rare" for kinds of TIFF that DALI misreads.
+        "jpeg", "png", "tiff", "dicom", or "jpeg-rare" and so on for kinds that DALI misreads.
     label : numpy.ndarray, int64, [N]
         Class index, −1 where there is none.
     patient : numpy.ndarray, str, [N]

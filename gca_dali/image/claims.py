@@ -7,13 +7,19 @@ Enters: the first bytes of a file, or numbers out of its header. Leaves: a forma
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 MAX_PIXELS = 200_000_000
 NUM_SNIFFED_BYTES = 132
 ORIENTATION_TAG = 0x0112
 
+# JPEG, PNG and TIFF of kinds that DALI misreads; `read.decode_image` reads them right.
+RARE = "-rare"
+RARE_FORMATS = ("jpeg-rare", "png-rare", "tiff-rare")
+
 _SHORT = 3
+_FORMS = {1: "B", _SHORT: "H", 4: "L"}
 
 
 class UnreadableImageError(ValueError):
@@ -107,6 +113,8 @@ def check_num_pixels(path: str | Path, height: int, width: int) -> None:
 def read_exif_orientation(block: bytes) -> int:
     """Find the orientation in the first directory of an EXIF block (Exif 2.32, 4.5 and 4.6.4).
 
+    It should be a SHORT; a LONG or BYTE is understood too, as some cameras and tools write it.
+
     Parameters
     ----------
     block : bytes
@@ -117,16 +125,47 @@ def read_exif_orientation(block: bytes) -> int:
     int
         1…8; 1 where there is none or the block is broken, which says nothing about the pixels.
     """
+    for kind, _, value in _read_orientations(block):
+        if kind in _FORMS:
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def is_plain_exif(block: bytes) -> bool:
+    """Tell whether every decoder reads the same orientation in a block.
+
+    Of others, decoders turn what they should not, do not turn what they should, and DALI's overrun
+    memory: one directory that lies in the block, with at most one orientation, a SHORT.
+
+    Parameters
+    ----------
+    block : bytes
+        As for `read_exif_orientation`.
+    """
+    try:
+        found = [entry[:2] for entry in _read_entries(block)]
+    except struct.error:
+        return False
+    return found in ([], [(_SHORT, 1)])
+
+
+def _read_orientations(block: bytes) -> Iterator[tuple[int, int, int]]:
+    try:
+        yield from _read_entries(block)
+    except struct.error:
+        return
+
+
+def _read_entries(block: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield type, count and first value of each orientation; struct.error where a block ends."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None:
-        return 1
-    try:
-        (place,) = struct.unpack_from(f"{order}L", block, 4)
-        (num_entries,) = struct.unpack_from(f"{order}H", block, place)
-        for number in range(num_entries):
-            entry = struct.unpack_from(f"{order}HHLH", block, place + 2 + 12 * number)
-            if entry[:2] == (ORIENTATION_TAG, _SHORT):
-                return entry[3] if 1 <= entry[3] <= 8 else 1
-    except struct.error:
-        pass
-    return 1
+        raise struct.error("no byte order")
+    (place,) = struct.unpack_from(f"{order}L", block, 4)
+    (num_entries,) = struct.unpack_from(f"{order}H", block, place)
+    for start in range(place + 2, place + 2 + 12 * num_entries, 12):
+        tag, kind, count = struct.unpack_from(f"{order}HHL", block, start)
+        (value,) = struct.unpack_from(f"{order}{_FORMS.get(kind, 'L')}", block, start + 8)
+        struct.unpack_from("4x", block, start + 8)
+        if tag == ORIENTATION_TAG:
+            yield kind, count, value

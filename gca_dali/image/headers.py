@@ -16,10 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gca_dali.image.claims import MAX_PIXELS, NUM_SNIFFED_BYTES, UnreadableImageError, sniff_format
+from gca_dali.image.claims import (
+    MAX_PIXELS,
+    NUM_SNIFFED_BYTES,
+    RARE,
+    UnreadableImageError,
+    is_plain_exif,
+    read_exif_orientation,
+    sniff_format,
+)
 from gca_dali.image.headers_tiff import read_tiff_header, upright_size
 
-_ORIENTATION_TAG = 274
 # Baseline, extended sequential and progressive Huffman: what every 8-bit decoder reads.
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2}
 _JPEG_OTHER_FRAMES = {
@@ -28,6 +35,7 @@ _JPEG_OTHER_FRAMES = {
     **dict.fromkeys((0xC9, 0xCA, 0xCD, 0xCE), "arithmetic-coded"),
 }
 _TAIL_BYTES = 4096
+_BUFFER_BYTES = 512  # one hop from chunk to chunk must not read what lies between
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Header:
     bits : int
         Bits of a stored value: 8 or 16, for DICOM its BitsStored.
     format : str
-        "jpeg", "png", "tiff", "dicom", or "tiff-rare": a TIFF that DALI misreads.
+        "jpeg", "png", "tiff", "dicom", or one of `RARE_FORMATS`: kinds that DALI misreads.
     num_bytes : int
         Size of the file.
     num_frames : int
@@ -87,7 +95,7 @@ def read_header(path: str | Path, *, with_patient: bool = False) -> Header:
         raise ValueError("not a regular file")
     if state.st_size == 0:
         raise ValueError("empty file")
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=_BUFFER_BYTES) as file:
         kind = sniff_format(file.read(NUM_SNIFFED_BYTES))
         file.seek(0)
         try:
@@ -127,11 +135,11 @@ def read_raster_header(file: BinaryIO, kind: str, suffix: str = "") -> Header:
     file.seek(0)
     bits = 8
     if kind == "jpeg":
-        height, width = _read_jpeg(file)
+        height, width, is_rare = _read_jpeg(file)
     elif kind == "png":
-        height, width, bits = _read_png(file, num_bytes)
+        height, width, is_rare, bits = _read_png(file, num_bytes)
     elif kind == "tiff":
-        height, width, bits, kind = read_tiff_header(file, num_bytes)
+        height, width, is_rare, bits = read_tiff_header(file, num_bytes)
     elif suffix in (".dcm", ".dicom"):
         raise ValueError("DICOM without its file header (preamble and 'DICM')")
     else:
@@ -139,7 +147,7 @@ def read_raster_header(file: BinaryIO, kind: str, suffix: str = "") -> Header:
             f"not an image (extension {suffix or 'none'}): neither JPEG, PNG, TIFF nor DICOM, "
             f"it begins with {file.read(8)!r}"
         )
-    return _check_size(Header(height, width, bits, kind, num_bytes))
+    return _check_size(Header(height, width, bits, kind + RARE * is_rare, num_bytes))
 
 
 def _check_size(header: Header) -> Header:
@@ -159,7 +167,7 @@ def _read_exactly(file: BinaryIO, num_bytes: int) -> bytes:
     return data
 
 
-def _read_jpeg(file: BinaryIO) -> tuple[int, int]:
+def _read_jpeg(file: BinaryIO) -> tuple[int, int, bool]:
     """Walk the segments up to the scan (ITU T.81, annex B); look for the end marker after it."""
     file.seek(2)
     size, exif = None, None
@@ -186,7 +194,7 @@ def _read_jpeg(file: BinaryIO) -> tuple[int, int]:
     if size is None:
         raise ValueError("a JPEG without a frame header")
     _require_tail(file, b"\xff\xd9", "JPEG without its end marker")
-    return upright_size(*size, 1 if exif is None else _read_exif_orientation(exif))
+    return _turn(size, exif)
 
 
 def _next_marker(file: BinaryIO) -> int:
@@ -210,21 +218,11 @@ def _check_jpeg_frame(frame: bytes) -> tuple[int, int]:
     return height, width
 
 
-def _read_exif_orientation(data: bytes) -> int:
-    """Find tag 274 in the first directory of an EXIF block; 1 where there is none."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
-    if order is None:
-        return 1
-    try:
-        (offset,) = struct.unpack_from(order + "I", data, 4)
-        (num_entries,) = struct.unpack_from(order + "H", data, offset)
-        for entry in range(num_entries):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", data, offset + 2 + 12 * entry)
-            if tag == _ORIENTATION_TAG and kind == 3:
-                return value
-    except struct.error:
-        pass  # a damaged EXIF block says nothing about the pixels
-    return 1
+def _turn(size: tuple[int, int], exif: bytes | None) -> tuple[int, int, bool]:
+    """Return the upright size, and whether a decoder may misread the orientation."""
+    if exif is None:
+        return (*size, False)
+    return (*upright_size(*size, read_exif_orientation(exif)), not is_plain_exif(exif))
 
 
 def _require_tail(file: BinaryIO, mark: bytes, what: str) -> None:
@@ -237,8 +235,8 @@ def _require_tail(file: BinaryIO, mark: bytes, what: str) -> None:
     raise ValueError(f"truncated: a {what}")
 
 
-def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
-    """Walk the chunks up to the image data (ISO 15948); look for the end chunk after it."""
+def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, bool, int]:
+    """Walk the chunks (ISO 15948)."""
     file.seek(8)
     length, kind = struct.unpack(">I4s", _read_exactly(file, 8))
     if kind != b"IHDR" or length != 13:
@@ -247,15 +245,18 @@ def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
     if depth not in (1, 2, 4, 8, 16) or colour not in (0, 2, 3, 4, 6):
         raise ValueError(f"PNG of unknown kind: {depth} bits, colour type {colour}")
     file.seek(4, io.SEEK_CUR)
-    exif = None
+    exif, has_pixels = None, False
     while True:
-        length, kind = struct.unpack(">I4s", _read_exactly(file, 8))
-        if kind == b"IDAT":
-            break
+        head = file.read(8)
+        if len(head) < 8 or (head[4:] == b"IEND" and len(file.read(4)) < 4):
+            raise ValueError("truncated: a PNG without its end chunk")
+        length, kind = struct.unpack(">I4s", head)
         if kind == b"IEND":
-            raise ValueError("truncated: a PNG without image data")
+            break
         if file.tell() + length > num_bytes:
-            raise EOFError
+            raise ValueError("truncated: a PNG that ends inside a chunk")
+        has_pixels |= kind == b"IDAT"
+        # DALI looks for it behind the pixels too.
         if kind == b"eXIf":
             data = _read_exactly(file, length)
             sound = struct.pack(">I", zlib.crc32(kind + data)) == _read_exactly(file, 4)
@@ -265,9 +266,9 @@ def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, int]:
             exif = data
             continue
         file.seek(length + 4, io.SEEK_CUR)
-    _require_tail(file, b"IEND\xaeB`\x82", "PNG without its end chunk")
-    upright = upright_size(height, width, 1 if exif is None else _read_exif_orientation(exif))
-    return (*upright, 16 if depth == 16 else 8)
+    if not has_pixels:
+        raise ValueError("truncated: a PNG without image data")
+    return (*_turn((height, width), exif), 16 if depth == 16 else 8)
 
 
 def _read_dicom(path: Path, num_bytes: int, with_patient: bool) -> Header:

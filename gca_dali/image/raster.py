@@ -7,7 +7,6 @@ sniffs the format and turns whatever a decoder raises into one named refusal.
 from __future__ import annotations
 
 import io
-import logging
 from typing import BinaryIO
 
 import imagecodecs
@@ -16,22 +15,24 @@ import tifffile
 from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
+from gca_dali.image.chunks import keep_critical
 from gca_dali.image.claims import (
-    ORIENTATION_TAG,
     UnreadableImageError,
     check_num_pixels,
     read_exif_orientation,
 )
-
-# A refusal says what is wrong; without a handler tifffile would also write it to the terminal.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+from gca_dali.image.headers_tiff import (
+    MAX_SAMPLES,
+    find_full_pages,
+    has_more_samples,
+    read_orientation,
+)
 
 _BITS_TAG = 258
 _PHOTOMETRIC_TAG = 262
 _WHITE_IS_ZERO = 0
 _PNG_GREY = 0
 _PNG_DEPTH_OFFSET = 24
-_MAX_SAMPLES = 4
 # ITU-R BT.601 luma in 1/65536, the integers that Pillow uses: uint32 holds 65535 times their sum.
 _LUMA = (19595, 38470, 7471)
 
@@ -68,30 +69,52 @@ def decode_raster(stream: BinaryIO, kind: str, name: str) -> np.ndarray:
         check_num_pixels(name, image.height, image.width)
         # libjpeg's own luma, which is what DALI takes, instead of a round trip through RGB.
         image.draft("L", image.size)
-        return _finish(_to_grey(image, name), _exif_orientation(image))
-    image = PngImagePlugin.PngImageFile(stream)
+        # Only the EXIF block, as DALI does: Image.getexif would also believe an XMP comment.
+        exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+        return _finish(_to_grey(image, name), read_exif_orientation(exif))
+    return _read_png(stream.read(), name)
+
+
+def _read_png(data: bytes, name: str) -> np.ndarray:
+    data, exif = keep_critical(data)
+    image = PngImagePlugin.PngImageFile(io.BytesIO(data))
     check_num_pixels(name, image.height, image.width)
     grey = _to_grey(image, name)
-    stream.seek(_PNG_DEPTH_OFFSET)
-    depth, colour = stream.read(2)
+    depth, colour = data[_PNG_DEPTH_OFFSET : _PNG_DEPTH_OFFSET + 2]
     if depth == 16 and colour != _PNG_GREY:
         # Pillow cuts 16-bit colour to 8; it still had to read the file to its end without fault.
-        stream.seek(0)
-        grey = luma(imagecodecs.png_decode(stream.read()))
-    return _finish(grey, _exif_orientation(image))
+        grey = luma(imagecodecs.png_decode(data))
+    return _finish(grey, read_exif_orientation(exif))
 
 
 def _read_tiff(stream: BinaryIO, name: str) -> np.ndarray:
+    num_bytes = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as file:
+        page = next(find_full_pages(file), None)
+        if page is None:
+            raise UnreadableImageError(name, "a TIFF of thumbnails", "Save the image alone.")
+        check_num_pixels(name, page.imagelength, page.imagewidth)
+        # Pillow takes the first page, and passes over an orientation that is no SHORT.
+        if page.index == 0 and read_orientation(page)[1] and not has_more_samples(page):
+            stream.seek(0)
+            grey = _read_plain_tiff(stream, name)
+            if grey is not None:
+                return grey
+        return _read_page(page, num_bytes, name)
+
+
+def _read_plain_tiff(stream: BinaryIO, name: str) -> np.ndarray | None:
+    """Let Pillow read the first page; None for what it has no true mode for."""
     try:
         image = TiffImagePlugin.TiffImageFile(stream)
     except SyntaxError:
-        # What Pillow has no mode for, such as 16-bit planes or big-endian white-is-zero.
-        return _read_deep_tiff(stream, name)
+        return None  # such as 16-bit planes or big-endian white-is-zero
     check_num_pixels(name, image.height, image.width)
     bits = image.tag_v2.get(_BITS_TAG, (1,))
     is_deep = max(bits if isinstance(bits, tuple) else (bits,)) > 8
     if is_deep and not image.mode.startswith("I;16"):
-        return _read_deep_tiff(stream, name)
+        return None
     grey = _to_grey(image, name)
     # Pillow inverts 8 bits itself, and turns every TIFF upright.
     if is_deep and image.tag_v2.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
@@ -99,29 +122,37 @@ def _read_tiff(stream: BinaryIO, name: str) -> np.ndarray:
     return _finish(grey, 1)
 
 
-def _read_deep_tiff(stream: BinaryIO, name: str) -> np.ndarray:
-    num_bytes = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
-    with tifffile.TiffFile(stream) as file:
-        page = file.pages.first
-        check_num_pixels(name, page.imagelength, page.imagewidth)
-        if page.dtype not in (np.uint8, np.uint16) or page.imagedepth != 1:
-            what = f"TIFF pixels of {page.dtype} with {page.imagedepth} slices"
-            raise UnreadableImageError(name, what, "Save one slice of 8 or 16 bits.")
-        if page.samplesperpixel > _MAX_SAMPLES:
-            raise UnreadableImageError(name, f"a TIFF of {page.samplesperpixel} samples per pixel")
-        # tifffile fills segments that it cannot find with zeros.
-        segments = zip(page.dataoffsets, page.databytecounts, strict=True)
-        if any(size == 0 or start + size > num_bytes for start, size in segments):
-            raise UnreadableImageError(name, "a TIFF that is cut short")
-        pixels = page.asarray(maxworkers=1)
-        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and pixels.ndim == 3:
-            pixels = np.moveaxis(pixels, 0, -1)
-        grey = luma(pixels)
-        if page.photometric == _WHITE_IS_ZERO:
-            grey = ~grey
-        tag = page.tags.get(ORIENTATION_TAG)
-        return _finish(grey, tag.value if tag else 1)
+def _read_page(page: tifffile.TiffPage, num_bytes: int, name: str) -> np.ndarray:
+    if page.dtype not in (np.uint8, np.uint16) or page.imagedepth != 1:
+        what = f"TIFF pixels of {page.dtype} with {page.imagedepth} slices"
+        raise UnreadableImageError(name, what, "Save one slice of 8 or 16 bits.")
+    if page.samplesperpixel > MAX_SAMPLES:
+        raise UnreadableImageError(name, f"a TIFF of {page.samplesperpixel} samples per pixel")
+    # tifffile fills segments that it cannot find with zeros.
+    segments = zip(page.dataoffsets, page.databytecounts, strict=True)
+    if any(size == 0 or start + size > num_bytes for start, size in segments):
+        raise UnreadableImageError(name, "a TIFF that is cut short")
+    pixels = page.asarray(maxworkers=1)
+    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and pixels.ndim == 3:
+        pixels = np.moveaxis(pixels, 0, -1)
+    if has_more_samples(page):
+        pixels = _drop_more_samples(pixels, page)
+    grey = luma(pixels)
+    if page.photometric == _WHITE_IS_ZERO:
+        grey = ~grey
+    return _finish(grey, read_orientation(page)[0])
+
+
+def _drop_more_samples(pixels: np.ndarray, page: tifffile.TiffPage) -> np.ndarray:
+    """Keep grey or colour; what was multiplied by alpha is divided by it again."""
+    num_extra = len(page.extrasamples) or 1
+    kept = pixels[..., : page.samplesperpixel - num_extra]
+    if page.extrasamples[:1] != (tifffile.EXTRASAMPLE.ASSOCALPHA,):
+        return kept
+    white = np.iinfo(pixels.dtype).max
+    alpha = pixels[..., kept.shape[-1] :][..., :1]
+    whole = kept * np.float64(white) / np.maximum(alpha, 1)
+    return np.rint(whole.clip(0, white)).astype(pixels.dtype)
 
 
 def _to_grey(image: ImageFile, name: str) -> np.ndarray:
@@ -131,11 +162,6 @@ def _to_grey(image: ImageFile, name: str) -> np.ndarray:
     if image.mode in ("I", "F"):
         raise UnreadableImageError(name, f"pixels of mode {image.mode}", "Save 8 or 16 bits.")
     return np.asarray(image.convert("L"))
-
-
-def _exif_orientation(image: ImageFile) -> int:
-    # Only the EXIF block, as DALI does: Image.getexif would also believe an XMP comment.
-    return read_exif_orientation(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
 
 
 def _finish(grey: np.ndarray, orientation: int) -> np.ndarray:
