@@ -212,7 +212,8 @@ def test_file_out_of_the_root_is_not_opened(tmp_path):
     root.mkdir()
     (refused,) = read_headers(root, ["../secret.png"])
     assert refused == Refused(
-        "../secret.png", "leads out of the root folder; allow_outside=True lets it"
+        "../secret.png",
+        "leads out of the root folder; allow_outside=True (--allow-outside) lets it",
     )
     (header,) = read_headers(root, ["../secret.png"], allow_outside=True)
     assert isinstance(header, Header)

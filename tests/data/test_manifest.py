@@ -161,7 +161,7 @@ def test_bad_rows_are_refused_with_their_reason(tmp_path):
     manifest = Manifest.from_csv(csv)
     assert manifest.path.tolist() == ["a.png"]
     told = [(item.path, item.reason) for item in manifest.refused]
-    outside = "leads out of the root folder; allow_outside=True lets it"
+    outside = "leads out of the root folder; allow_outside=True (--allow-outside) lets it"
     assert [path for path, _ in told] == [
         "a.png",
         "a.png",
