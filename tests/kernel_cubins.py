@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import re
+from contextlib import suppress
 from typing import Any
+from unittest.mock import patch
 
 from gca_dali_kernels.launch import compile_options, read_source
 
@@ -41,9 +43,7 @@ def compile_cubin(kernel: str, source: str, architecture: str) -> Resources:
         If it does not compile, with the compiler's log.
     """
     nvrtc: Any = importlib.import_module("cuda.bindings.nvrtc")
-    # The second is CuPy's own.
-    options = [*compile_options(source), "--device-as-default-execution-space"]
-    options += [f"--gpu-architecture={architecture}", "--ptxas-options=-v"]
+    options = [*add_cupys_options(compile_options(source), architecture), "--ptxas-options=-v"]
     name = f"{kernel}.cu".encode()
     _, program = nvrtc.nvrtcCreateProgram(read_source(kernel).encode(), name, 0, [], [])
     (result,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
@@ -55,6 +55,39 @@ def compile_cubin(kernel: str, source: str, architecture: str) -> Resources:
     assert int(result) == 0, f"{kernel}.cu for {architecture}:\n{text}"
     assert "warning" not in text, text
     return read_log(text)
+
+
+class Captured(Exception):
+    """NVRTC was about to compile."""
+
+
+def add_cupys_options(options: tuple[str, ...], architecture: str) -> list[str]:
+    """Return all that CuPy gives to NVRTC when it is given these options; CuPy itself tells.
+
+    Only what CuPy would ask a driver is answered here: the architecture and a preprocessed file
+    for the name in its cache.
+    """
+    from cupy._core import core
+    from cupy.cuda import compiler
+
+    given: list[str] = []
+
+    def capture(program: Any, options: tuple[str, ...] = (), log_stream: Any = None) -> None:
+        given.extend(options)
+        raise Captured
+
+    answers = {
+        "_get_arch": lambda: architecture.removeprefix("sm_"),
+        "_get_arch_for_options_for_nvrtc": lambda arch=None: (f"-arch={architecture}", "cubin"),
+        "_preprocess": lambda *source: "",
+    }
+    with (
+        patch.multiple(compiler, **answers),
+        patch.object(compiler._NVRTCProgram, "compile", capture),
+        suppress(Captured),
+    ):
+        core.compile_with_cache("", options, backend="nvrtc")
+    return given
 
 
 def read_log(text: str) -> Resources:

@@ -19,7 +19,7 @@ import numpy as np
 from gca_dali_kernels.gpu import explained_errors, import_cupy
 
 FOLDER = Path(__file__).parent
-# What a block may use without asking for more.
+# What a block may use without asking for more, the kernel's own variables included.
 DEFAULT_SHARED_BYTES = 48 * 1024
 GRID_DTYPE = np.dtype([("height", np.int32), ("width", np.int32)])
 
@@ -70,13 +70,26 @@ def run(launch: Launch, stream: int | None = None) -> None:
         device = import_cupy().cuda.runtime.getDevice()
         function = load_kernel(launch.kernel, launch.source, device)
         num_bytes = launch.num_shared_bytes
-        if num_bytes > DEFAULT_SHARED_BYTES and num_bytes > function.max_dynamic_shared_size_bytes:
-            function.max_dynamic_shared_size_bytes = num_bytes
+        if num_bytes:
+            allow_shared(function, num_bytes)
         # CuPy passes arrays of NumPy's by value.
         arguments = tuple(
             np.asarray(one) if isinstance(one, np.generic) else one for one in launch.arguments
         )
         function(launch.grid, (launch.num_threads,), arguments, shared_mem=num_bytes)
+
+
+def allow_shared(function: Any, num_bytes: int) -> None:
+    """Let a block of a kernel have so much dynamic shared memory beside its own variables.
+
+    Parameters
+    ----------
+    function : cupy.RawKernel
+    num_bytes : int
+    """
+    total = num_bytes + function.shared_size_bytes
+    if total > DEFAULT_SHARED_BYTES and num_bytes > function.max_dynamic_shared_size_bytes:
+        function.max_dynamic_shared_size_bytes = num_bytes
 
 
 @lru_cache(maxsize=64)

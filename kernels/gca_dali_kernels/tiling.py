@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -101,6 +102,7 @@ def round_up(num_columns: int) -> int:
     return num_columns + num_columns % PAIR
 
 
+@lru_cache(maxsize=64)
 def choose_tiling(
     size: tuple[int, int], looks: tuple[ViewLook, ...], memory: SharedMemory
 ) -> Tiling:

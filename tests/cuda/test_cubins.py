@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from kernel_cubins import ARCHITECTURES, PROGRAMS, compile_cubin, nvrtc_version, read_log
+from kernel_cubins import (
+    ARCHITECTURES,
+    PROGRAMS,
+    add_cupys_options,
+    compile_cubin,
+    nvrtc_version,
+    read_log,
+)
 
 RECORDED = Path(__file__).parent / "resources.json"
 # Between minor versions of NVRTC; with the version that recorded, nothing may differ.
@@ -72,6 +79,13 @@ def test_everything_is_recorded_and_nothing_else(recorded):
     names = {name_of(kernel, source) for kernel, source in PROGRAMS}
     assert set(recorded["kernels"]) == names
     assert all(set(rows) == set(ARCHITECTURES) for rows in recorded["kernels"].values())
+
+
+def test_cubins_are_compiled_with_all_that_cupy_adds():
+    given = add_cupys_options(("--std=c++17", "-DSOURCE=uint8"), "sm_90")
+    assert {"--std=c++17", "-DSOURCE=uint8", "-arch=sm_90"} < set(given)
+    assert {"-ftz=true", "--device-as-default-execution-space"} < set(given)
+    assert not any(option.startswith("--fmad") for option in given)
 
 
 def test_a_spill_is_read_from_the_log():
