@@ -67,9 +67,8 @@ def add_cupys_options(options: tuple[str, ...], architecture: str) -> list[str]:
     Only what CuPy would ask a driver is answered here: the architecture and a preprocessed file
     for the name in its cache.
     """
-    from cupy._core import core
-    from cupy.cuda import compiler
-
+    core: Any = importlib.import_module("cupy._core.core")
+    compiler: Any = importlib.import_module("cupy.cuda.compiler")
     given: list[str] = []
 
     def capture(program: Any, options: tuple[str, ...] = (), log_stream: Any = None) -> None:
