@@ -1,12 +1,15 @@
 """One process that decodes: started, asked, watched and replaced.
 
-A path and what to do with it enter; a reply and an image leave, or the reason why not. Only
+A path and what to do with it enter; a reply and an image leave, or the reason why not. The process
+leaves images in a file in memory, and they are copied out of it once. Only
 `gca_dali.image.untrusted` uses it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import mmap
 import os
 import select
 import signal
@@ -31,15 +34,16 @@ try:
     from gca_dali.image.untrusted_worker import main
 except BaseException:
     sys.exit(75)
-main(int(sys.argv[2]), int(sys.argv[3]))
+main(*map(int, sys.argv[2:]))
 """
 _NOT_STARTED = 75  # what it could not import is no fault of the file
 # Sent from outside: by the kernel when memory runs out, or by whoever ends processes.
 _KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP)
-_PIPE_BYTES = 1 << 20
 # Native decoders leak a little on each broken file.
 _MAX_FILES_PER_WORKER = 5000
 _MAX_REPLY_BYTES = 1 << 16
+# After a larger image the process ends, and gives back the memory that it lay in.
+_KEPT_BYTES = 64 << 20
 # A busy machine may slow a worker down, or stop it for a while; only then is this ever waited.
 _WAIT_PER_CPU_SECOND = 10.0
 
@@ -69,6 +73,7 @@ class Worker:
         self._memory_bytes = memory_bytes
         self._cpu_seconds = cpu_seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._memory: _ImageFile
         self._num_files = 0
 
     def ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
@@ -92,7 +97,8 @@ class Worker:
         deadline = time.monotonic() + _WAIT_PER_CPU_SECOND * self._cpu_seconds
         request = request | {"path": str(path.absolute())}
         try:
-            reply, image = _exchange(self._start(), json.dumps(request).encode(), deadline)
+            reply = _exchange(self._start(), json.dumps(request).encode(), deadline)
+            image = self._take_image(reply)
         # ValueError and KeyError: a reply that is not one.
         except (EOFError, BrokenPipeError, TimeoutError, ValueError, KeyError) as error:
             raise self._explain(path, error) from error
@@ -126,13 +132,30 @@ class Worker:
             pipe.close()  # pyright: ignore[reportOptionalMemberAccess]
         self._process = None
 
+    def _take_image(self, reply: dict[str, Any]) -> np.ndarray:
+        """Copy out the image that a reply announces; an empty one where it announces none."""
+        if reply["kind"] != "image":
+            return np.empty((0, 0), np.uint8)
+        height, width = reply["shape"]
+        # A worker that lost its mind must not make this process allocate.
+        if height * width > MAX_PIXELS:
+            raise EOFError
+        dtype = np.dtype(np.uint16 if reply["bits"] == 16 else np.uint8)
+        image = self._memory.view(height * width * dtype.itemsize).view(dtype).copy()
+        if image.nbytes > _KEPT_BYTES:
+            self.stop()
+        return image.reshape(height, width)
+
     def _start(self) -> subprocess.Popen[bytes]:
         has_died = self._process is not None and self._process.poll() is not None
         if has_died or self._num_files >= _MAX_FILES_PER_WORKER:
             self.stop()
         if self._process is None:
             self._num_files = 0
-            arguments = [json.dumps(sys.path), str(self._memory_bytes), str(self._cpu_seconds)]
+            self._memory = _ImageFile()  # an older one goes with the process that wrote it
+            descriptor = self._memory.file.fileno()
+            numbers = (self._memory_bytes, self._cpu_seconds, descriptor)
+            arguments = [json.dumps(sys.path), *map(str, numbers)]
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", _BOOT, *arguments],
                 stdin=subprocess.PIPE,
@@ -140,7 +163,7 @@ class Worker:
                 stderr=subprocess.DEVNULL,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
                 bufsize=0,
-                pipesize=_PIPE_BYTES,
+                pass_fds=[descriptor],
             )
         self._num_files += 1
         return self._process
@@ -171,10 +194,29 @@ def _os_error(number: int, path: Path) -> OSError:
     return OSError(number, os.strerror(number), str(path))
 
 
-def _exchange(
-    process: subprocess.Popen[bytes], request: bytes, deadline: float
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Send a request; receive the reply and, if it announces one, the image after it."""
+class _ImageFile:
+    """A file in memory in which the process leaves its images; it can grow, not shrink."""
+
+    def __init__(self) -> None:
+        descriptor = os.memfd_create("gca_dali-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.file = os.fdopen(descriptor, "rb", buffering=0)
+        # A mapping of a file that became shorter would end this process.
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        self._whole = np.empty(0, np.uint8)
+
+    def view(self, num_bytes: int) -> np.ndarray:
+        """Return the first bytes; EOFError where there are fewer."""
+        if num_bytes > self._whole.size:
+            size = os.fstat(self.file.fileno()).st_size
+            if num_bytes > size:
+                raise EOFError
+            mapped = mmap.mmap(self.file.fileno(), size, access=mmap.ACCESS_READ)
+            self._whole = np.frombuffer(mapped, np.uint8)
+        return self._whole[:num_bytes]
+
+
+def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float) -> dict[str, Any]:
+    """Send a request and receive the reply."""
     process.stdin.write(struct.pack("<L", len(request)) + request)  # pyright: ignore[reportOptionalMemberAccess]
     pipe = process.stdout.fileno()  # pyright: ignore[reportOptionalMemberAccess]
     head = bytearray(4)
@@ -185,15 +227,7 @@ def _exchange(
         raise EOFError
     text = bytearray(size)
     _receive(pipe, memoryview(text), deadline)
-    reply = json.loads(text)
-    if reply["kind"] != "image":
-        return reply, np.empty((0, 0), np.uint8)
-    height, width = reply["shape"]
-    if height * width > MAX_PIXELS:
-        raise EOFError
-    image = np.empty((height, width), np.uint16 if reply["bits"] == 16 else np.uint8)
-    _receive(pipe, image.data.cast("B"), deadline)
-    return reply, image
+    return json.loads(text)
 
 
 def _receive(pipe: int, left: memoryview, deadline: float) -> None:

@@ -1,13 +1,15 @@
-"""Requests on standard input, decoded images on standard output: the process behind a pool.
+"""Requests on standard input, replies on standard output: the process behind a pool.
 
-A request is a length and JSON with a path; the reply a length, JSON and the bytes of the image.
-Only `gca_dali.image.untrusted` starts it. No pickle passes in either direction.
+A request is a length and JSON with a path; the reply a length and JSON. The image lies in a file in
+memory that both processes hold: decoders write it there, and it passes through no pipe. Only
+`gca_dali.image.untrusted` starts it. No pickle passes in either direction.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import resource
 import signal
@@ -15,17 +17,43 @@ import struct
 import sys
 import warnings
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from gca_dali.common.machine import is_machine_fault, lacks_memory
 from gca_dali.image.claims import NUM_SNIFFED_BYTES, UnreadableImageError, sniff_format
 from gca_dali.image.read import read_image
 
-if TYPE_CHECKING:
-    import numpy as np
+
+class ImageMemory:
+    """The file in memory that images are left in.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the file.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._whole = np.empty(0, np.uint8)
+
+    def allocate(self, shape: tuple[int, int], dtype: Any = np.uint16) -> np.ndarray:
+        """Give an array at the beginning of the file, which is made long enough."""
+        num_bytes = shape[0] * shape[1] * np.dtype(dtype).itemsize
+        if num_bytes > self._whole.size:
+            os.ftruncate(self._descriptor, num_bytes)
+            self._whole = np.frombuffer(mmap.mmap(self._descriptor, num_bytes), np.uint8)
+        return self._whole[:num_bytes].view(dtype).reshape(shape)
+
+    def put(self, image: np.ndarray) -> None:
+        """Copy an image there, unless it was made there."""
+        if not np.may_share_memory(image, self._whole):
+            self.allocate(image.shape, image.dtype)[:] = image
 
 
-def main(memory_bytes: int, cpu_seconds: int) -> None:
+def main(memory_bytes: int, cpu_seconds: int, descriptor: int) -> None:
     """Answer requests until standard input closes.
 
     Parameters
@@ -34,13 +62,15 @@ def main(memory_bytes: int, cpu_seconds: int) -> None:
         Limit on the address space of this process.
     cpu_seconds : int
         Processor time for one request, after which the kernel ends this process by SIGXCPU.
+    descriptor : int
+        Of the file in memory for images.
     """
     # The parent decides when to stop, not a key press that both receive.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     has_memory = _limit(resource.RLIMIT_AS, memory_bytes) == memory_bytes
     _limit(resource.RLIMIT_CORE, 0)
     warnings.simplefilter("ignore")
-    requests = sys.stdin.buffer
+    requests, memory = sys.stdin.buffer, ImageMemory(descriptor)
     with os.fdopen(os.dup(1), "wb") as replies:
         # Decoders that print must not write into the replies.
         os.dup2(2, 1)
@@ -49,11 +79,9 @@ def main(memory_bytes: int, cpu_seconds: int) -> None:
             used = resource.getrusage(resource.RUSAGE_SELF)
             used_seconds = math.ceil(used.ru_utime + used.ru_stime)
             _limit(resource.RLIMIT_CPU, used_seconds + cpu_seconds)
-            reply, image = _answer(request | {"has_memory": has_memory})
+            reply = _answer(request | {"has_memory": has_memory}, memory)
             text = json.dumps(reply).encode()
             replies.write(struct.pack("<L", len(text)) + text)
-            if image is not None:
-                replies.write(image.data)
             replies.flush()
 
 
@@ -65,24 +93,24 @@ def _limit(kind: int, amount: int) -> int:
     return soft
 
 
-def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
+def _answer(request: dict[str, Any], memory: ImageMemory) -> dict[str, Any]:
     try:
-        image, intensity = _read(request)
+        image, intensity = _read(request, memory)
         facts = None
         if "shrink" in request:
             from gca_dali.image.shrink import shrink_and_tell
 
             image, facts = shrink_and_tell(request, image, intensity)
+        memory.put(image)
     except Exception as error:
-        return _tell(error, request["has_memory"]), None
-    reply = {
+        return _tell(error, request["has_memory"])
+    return {
         "kind": "image",
         "shape": image.shape,
         "bits": 8 * image.itemsize,
         "intensity": intensity,
         "facts": facts,
     }
-    return reply, image
 
 
 def _tell(error: Exception, has_memory: bool) -> dict[str, Any]:
@@ -104,7 +132,7 @@ def _tell(error: Exception, has_memory: bool) -> dict[str, Any]:
     raise error
 
 
-def _read(request: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any] | None]:
+def _read(request: dict[str, Any], memory: ImageMemory) -> tuple[np.ndarray, dict[str, Any] | None]:
     path = request["path"]
     if os.path.isfile(path):
         with open(path, "rb") as stream:
@@ -112,6 +140,9 @@ def _read(request: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any] | None]:
         if sniff_format(head) == "dicom":
             from gca_dali.image.dicom import read_dicom
 
-            image, intensity = read_dicom(path, frame=request["frame"], voi=request["voi"])
+            options = {"frame": request["frame"], "voi": request["voi"]}
+            if "shrink" not in request:
+                options["allocate"] = memory.allocate
+            image, intensity = read_dicom(path, **options)
             return image, asdict(intensity)
     return read_image(path), None

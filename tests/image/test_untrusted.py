@@ -22,8 +22,8 @@ BOOT = "import json, os, sys, time; sys.path[:] = json.loads(sys.argv[1]); "
 WAIT_FOR_REQUEST = BOOT + "sys.stdin.buffer.read(4); "
 SPIN = (
     "from gca_dali.image import untrusted_worker as w; "
-    "w._answer = lambda _: exec('while 1: pass'); "
-    "w.main(int(sys.argv[2]), int(sys.argv[3]))"
+    "w._answer = lambda *_: exec('while 1: pass'); "
+    "w.main(*map(int, sys.argv[2:]))"
 )
 FAULTS = {
     "abort": ("os.abort()", "crashed .SIGABRT"),
