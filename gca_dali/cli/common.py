@@ -38,7 +38,6 @@ _EXTRAS = {
     "lightning": "train",
     "segmentation_models_pytorch": "train",
     "pydicom": "dicom",
-    "pylibjpeg": "dicom",
 }
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

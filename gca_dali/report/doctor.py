@@ -32,7 +32,6 @@ PACKAGES = (
     "imagecodecs",
     "safetensors",
     "pydicom",
-    "pylibjpeg",
     "lightly",
     "lightning",
     "segmentation-models-pytorch",

@@ -11,7 +11,7 @@ try:
     import pydicom  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "DICOM files need pydicom and pylibjpeg, which are not installed. Install gca_dali[dicom]."
+        "DICOM files need pydicom, which is not installed. Install gca_dali[dicom]."
     ) from error
 
 from gca_dali.image.dicom.header import DicomHeader

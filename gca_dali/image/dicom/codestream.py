@@ -1,7 +1,7 @@
-"""The first bytes of a compressed frame in, the size that it claims out.
+"""The first bytes of a compressed frame in, the size that it claims out, or a refusal.
 
 JPEG, JPEG-LS and JPEG 2000 carry their own size beside the one in the DICOM header, and decoders
-allocate by it. Next is `gca_dali.image.dicom.pixels`, which decodes only where both agree.
+allocate by it. The index asks this before a file is accepted, `dicom.pixels` before it decodes.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-_J2K_START = b"\xff\x4f\xff\x51"
-# Start-of-frame markers: C0…CF without DHT, JPG and DAC (ITU-T T.81, B.1.1.3); F7 is JPEG-LS.
-_FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
-_STANDALONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
+from gca_dali.image.claims import UnreadableImageError
+from gca_dali.image.dicom import jpeg_parts as parts
+from gca_dali.image.dicom.header import DicomHeader
+
+J2K_START = b"\xff\x4f\xff\x51"
+JPEG_START = b"\xff\xd8"
 _MAX_TILES = 65535
+_J2K_REACH = 1 << 16
+_SEQUENTIAL = (parts.BASELINE, parts.EXTENDED)
+_READ = (*_SEQUENTIAL, parts.PROGRESSIVE, parts.LOSSLESS, parts.JPEG_LS)
 
 
 class FrameShape(NamedTuple):
@@ -31,7 +36,7 @@ def read_frame_shape(data: bytes) -> FrameShape | None:
     Parameters
     ----------
     data : bytes
-        One compressed frame.
+        One compressed frame, or its beginning.
 
     Returns
     -------
@@ -39,29 +44,89 @@ def read_frame_shape(data: bytes) -> FrameShape | None:
         None if no valid frame header is found.
     """
     try:
-        if data[:2] == b"\xff\xd8":
-            return _read_jpeg(data)
+        if data[:2] == JPEG_START:
+            frame = read_jpeg_headers(data)[0]
+            num_samples = len(frame.components)
+            return FrameShape(frame.height, frame.width, num_samples, frame.precision)
         # JPEG 2000 may lie in a JP2 file, against the standard.
-        start = data.find(_J2K_START, 0, 1 << 16)
+        start = data.find(J2K_START, 0, _J2K_REACH)
         return _read_jpeg2000(data, start) if start >= 0 else None
     except (struct.error, IndexError):
         return None
 
 
-def _read_jpeg(data: bytes) -> FrameShape | None:
-    position = 2
-    while data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:
-            position += 1
-        elif marker in _STANDALONE_MARKERS:
-            position += 2
-        elif marker in _FRAME_MARKERS:
-            precision, height, width, num_samples = struct.unpack_from(">BHHB", data, position + 4)
-            return FrameShape(height, width, num_samples, precision)
-        else:
-            position += 2 + struct.unpack_from(">H", data, position + 2)[0]
-    return None
+def read_jpeg_headers(data: bytes) -> tuple[parts.JpegFrame, parts.JpegScan]:
+    """Read the frame header and that of the first scan.
+
+    Parameters
+    ----------
+    data : bytes
+        A JPEG or JPEG-LS codestream, or its beginning.
+
+    Returns
+    -------
+    frame : JpegFrame
+    scan : JpegScan
+
+    Raises
+    ------
+    IndexError, struct.error
+        If one of them is missing or cut short.
+    """
+    frame = None
+    for segment in parts.walk_segments(data, 2):
+        if segment.marker in parts.FRAMES and frame is None:
+            frame = parts.read_frame(segment)
+        elif segment.marker == parts.SCAN and frame is not None:
+            return frame, parts.read_scan(segment)
+    raise IndexError("a JPEG without a frame or scan header")
+
+
+def check_codestream(data: bytes, header: DicomHeader, name: str) -> FrameShape:
+    """Compare what a codestream claims with what the header does.
+
+    Parameters
+    ----------
+    data : bytes
+        One compressed frame, or its beginning.
+    header : DicomHeader
+    name : str
+        What messages call the file.
+
+    Returns
+    -------
+    FrameShape
+
+    Raises
+    ------
+    UnreadableImageError
+        If they disagree, so that nothing of a wrong size is allocated, or it is of a kind that
+        nothing here decodes.
+    """
+    shape = read_frame_shape(data)
+    claimed = (header.height, header.width, header.num_samples)
+    if shape is None or shape[:3] != claimed or not 1 <= shape.precision <= 16:
+        raise UnreadableImageError(
+            name,
+            "a header of {}x{} pixels of {} samples but a codestream of ".format(*claimed)
+            + ("no image" if shape is None else "{}x{} of {} with {} bits".format(*shape)),
+        )
+    if shape.precision > header.bits_allocated:
+        what = f"a codestream of {shape.precision} bits for pixels of {header.bits_allocated} bits"
+        raise UnreadableImageError(name, what, "Convert the file.")
+    if data[:2] == JPEG_START:
+        _check_kind(data, name)
+    return shape
+
+
+def _check_kind(data: bytes, name: str) -> None:
+    frame, scan = read_jpeg_headers(data)
+    if frame.kind not in _READ:
+        what = f"a JPEG of process {frame.kind & 15}, which DICOM has retired"
+        raise UnreadableImageError(name, what, "Convert the file.")
+    if frame.kind in _SEQUENTIAL and (scan.first, scan.last) != (0, 63):
+        what = f"a misplaced marker segment: a scan of coefficients {scan.first}…{scan.last}"
+        raise UnreadableImageError(name, what + ", where a JPEG of this kind has 0…63")
 
 
 def _read_jpeg2000(data: bytes, start: int) -> FrameShape | None:

@@ -16,21 +16,29 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from gca_dali.image.claims import UnreadableImageError, check_is_file
-from gca_dali.image.dicom.header import HEADER_TAGS, DicomHeader, make_header
+from gca_dali.image.dicom.codestream import check_codestream, read_frame_shape
+from gca_dali.image.dicom.fragments import Fragment, find_frames, read_fragments
+from gca_dali.image.dicom.header import HEADER_TAGS, READ_SYNTAXES, DicomHeader, make_header
 
 _PREAMBLE_BYTES = 132
 _DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _EXPLICIT = b"1.2.840.10008.1.2.1\0\0\0"
 _MAX_INFLATED_BYTES = 1 << 30
 _PIXEL_DATA = (0x7FE0, 0x0010)
-_ITEM = (0xFFFE, 0xE000)
-_DELIMITER = (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
+# Where the header of a codestream ends, unless an application wrote much before it.
+_CODESTREAM_HEAD_BYTES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,10 @@ class OpenDicom:
         Where the value of Pixel Data begins.
     pixel_vr : str
         "OB" or "OW".
+    is_big_endian : bool
+        Whether uncompressed values have their high byte first.
+    frames : tuple of tuple of Fragment
+        Of compressed pixels, the fragments of each frame.
     """
 
     path: str
@@ -59,6 +71,8 @@ class OpenDicom:
     header: DicomHeader
     pixel_offset: int
     pixel_vr: str
+    is_big_endian: bool
+    frames: tuple[tuple[Fragment, ...], ...]
 
 
 @contextmanager
@@ -125,67 +139,77 @@ def _inflate(stream: BinaryIO, name: str) -> BinaryIO:
 
 
 def _locate_pixels(stream: BinaryIO, dataset: Dataset, name: str) -> OpenDicom:
-    syntax = UID(dataset.file_meta.get("TransferSyntaxUID", ""))
-    _check_decoder(syntax, name)
-    order = "<" if syntax.is_little_endian else ">"
-    head = stream.read(8)
+    start, vr, length = _read_pixel_tag(stream, dataset, name)
+    syntax = _find_syntax(dataset, vr, length, name)
+    header = make_header(dataset, str(syntax), name)
+    num_left = stream.seek(0, io.SEEK_END) - start
+    frames = ()
+    if header.is_compressed:
+        stream.seek(start)
+        frames = find_frames(stream, num_left, header.num_frames, name)
+    elif length == _UNDEFINED:
+        raise UnreadableImageError(name, f"compressed pixel data under the coding {syntax.name}")
+    else:
+        needed = header.num_frame_bytes * header.num_frames
+        if min(length, num_left) < needed:
+            found = f"{min(length, num_left)} of {needed} bytes"
+            raise UnreadableImageError(name, f"pixel data cut short at {found}")
+    is_big_endian = syntax == ExplicitVRBigEndian
+    return OpenDicom(name, stream, dataset, header, start, vr or "OW", is_big_endian, frames)
+
+
+def _read_pixel_tag(stream: BinaryIO, dataset: Dataset, name: str) -> tuple[int, str, int]:
+    """Give where the value of Pixel Data begins, its VR ("" where none is written), its length."""
+    head = stream.read(12)
     if len(head) < 8:
         raise UnreadableImageError(name, "a DICOM file without pixels, or cut short before them")
-    vr = "OW"
-    if syntax.is_implicit_VR:
-        *tag, length = struct.unpack(f"{order}HHL", head)
-    else:
-        *tag, code, _ = struct.unpack(f"{order}HH2sH", head)
-        (length,) = struct.unpack(f"{order}L", stream.read(4))
-        vr = "OB" if code == b"OB" else "OW"
-    if tuple(tag) != _PIXEL_DATA:
+    order = "<" if dataset.original_encoding[1] else ">"
+    tag, code = struct.unpack_from(f"{order}HH", head), head[4:6]
+    if tag != _PIXEL_DATA:
         raise UnreadableImageError(name, "floating-point pixels", "Store integers of 16 bits.")
-    header = make_header(dataset, str(syntax), name)
-    start = stream.tell()
-    num_left = stream.seek(0, io.SEEK_END) - start
-    if syntax.is_encapsulated:
-        stream.seek(start)
-        num_fragments = _check_fragments(stream, num_left, name)
-        if num_fragments < header.num_frames:
-            found = f"{header.num_frames} frames in {num_fragments} fragments of pixel data"
-            raise UnreadableImageError(name, found)
-    else:
-        needed = header.height * header.width * header.num_samples * dataset.BitsAllocated // 8
-        if header.photometric == "YBR_FULL_422":
-            needed = needed * 2 // 3
-        if min(length, num_left) < needed * header.num_frames:
-            found = f"{min(length, num_left)} of {needed * header.num_frames} bytes"
-            raise UnreadableImageError(name, f"pixel data cut short at {found}")
-    return OpenDicom(name, stream, dataset, header, start, vr)
+    # As pydicom does, by what is written and not by what the transfer syntax promises. A length in
+    # place of the code would be odd.
+    if code.isalpha() and code.isupper():
+        (length,) = struct.unpack_from(f"{order}L", head, 8)
+        return stream.tell(), "OB" if code == b"OB" else "OW", length
+    (length,) = struct.unpack_from(f"{order}L", head, 4)
+    return stream.tell() - len(head) + 8, "", length
 
 
-def _check_decoder(syntax: UID, name: str) -> None:
-    try:
-        is_available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        is_available = False
-    if not is_available:
+def _find_syntax(dataset: Dataset, vr: str, length: int, name: str) -> UID:
+    """Name the coding; where the file does not, an uncompressed one is known by its look."""
+    syntax = UID(dataset.file_meta.get("TransferSyntaxUID") or "")
+    if not syntax:
+        if length == _UNDEFINED:
+            what = "compressed pixels without a Transfer Syntax UID that says how"
+            raise UnreadableImageError(name, what, "Export it again as a DICOM file (Part 10).")
+        explicit = ExplicitVRLittleEndian if dataset.original_encoding[1] else ExplicitVRBigEndian
+        return explicit if vr else ImplicitVRLittleEndian
+    if syntax not in READ_SYNTAXES:
         coding = syntax.name if syntax.is_transfer_syntax else repr(str(syntax))
         raise UnreadableImageError(
             name, f"the coding {coding}, for which no decoder is here", "Convert the file."
         )
+    return syntax
 
 
-def _check_fragments(stream: BinaryIO, num_left: int, name: str) -> int:
-    """Walk and count fragments of compressed pixels: decoders fill what is missing with grey."""
-    num_items = 0
-    while num_left >= 8:
-        group, element, length = struct.unpack("<HHL", stream.read(8))
-        num_left -= 8
-        if (group, element) == _DELIMITER:
-            break
-        if (group, element) != _ITEM or length == _UNDEFINED:
-            raise UnreadableImageError(name, "compressed pixel data with a broken fragment")
-        if length > num_left:
-            raise UnreadableImageError(
-                name, f"compressed pixel data cut short by {length - num_left} bytes"
-            )
-        stream.seek(length, io.SEEK_CUR)
-        num_left -= length
-        num_items += 1
-    return num_items - 1  # the first is the table of offsets
+def check_frames(file: OpenDicom) -> None:
+    """Check the codestream of each frame against the header, without decoding.
+
+    Parameters
+    ----------
+    file : OpenDicom
+        An open file; nothing is done where pixels are uncompressed.
+
+    Raises
+    ------
+    UnreadableImageError
+        If a codestream disagrees with the header or is of a kind that nothing here decodes.
+    """
+    if file.header.transfer_syntax == RLELossless:
+        return
+    for fragments in file.frames:
+        head = read_fragments(file.stream, fragments, _CODESTREAM_HEAD_BYTES)
+        if read_frame_shape(head) is None:
+            head = read_fragments(file.stream, fragments)
+        check_codestream(head, file.header, file.path)

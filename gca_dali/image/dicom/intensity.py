@@ -7,15 +7,20 @@ hands the image on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from pydicom import Dataset
 
+from gca_dali.image.dicom.header import DicomHeader
+from gca_dali.image.dicom.levels import StoredValues
 from gca_dali.image.dicom.lut import (
     LutError,
     find_functional_group,
     read_lut,
+    read_number,
     read_window,
 )
 from gca_dali.image.voi import parse_voi
@@ -25,8 +30,10 @@ PERCENTILES = (0.5, 99.5)
 _WHITE = 65535
 # A window that leaves one level to so many pixels shows nothing.
 _BLANK_SHARE = 0.98
-_BLOCK_PX = 1 << 20
+# Of so many rows one is enough to see that a window shows something.
+_ROW_STEP = 16
 _MAX_RESCALE = 1e12
+Allocate = Callable[[tuple[int, int]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,12 @@ class DicomIntensity:
 
 
 def apply_intensity(
-    dataset: Dataset, frame: int, values: np.ndarray, voi: str
+    dataset: Dataset,
+    header: DicomHeader,
+    frame: int,
+    values: np.ndarray,
+    voi: str,
+    allocate: Allocate,
 ) -> tuple[np.ndarray, DicomIntensity]:
     """Turn stored values into grey levels.
 
@@ -65,6 +77,8 @@ def apply_intensity(
     ----------
     dataset : pydicom.Dataset
         Header of a grey image.
+    header : DicomHeader
+        The same, checked.
     frame : int
         Which frame `values` is, for windows that change by frame.
     values : numpy.ndarray, uint8, uint16, int8 or int16, [H, W]
@@ -73,6 +87,8 @@ def apply_intensity(
         See `voi.parse_voi`. "auto" takes the VOI table, else the first window, else
         the full range, and passes over a table or window that would leave 98 % of the pixels at one
         level.
+    allocate : callable
+        Gives memory for the image: (H, W) → uint16, [H, W].
 
     Returns
     -------
@@ -84,32 +100,50 @@ def apply_intensity(
     LutError
         If a table or window is broken, or the one asked for is not there.
     """
-    smallest = min(0, int(values.min()))
-    positions = values if smallest == 0 else values.astype(np.int32) - smallest
-    stored = np.arange(smallest, int(values.max()) + 1)
-    counts = _count_values(positions.ravel(), len(stored))
-    padding = _find_padding(dataset, stored, values.dtype)
-    if counts[~padding].any():
-        counts[padding] = 0
-    physical = _apply_modality(dataset, frame, stored)
+    pixels = StoredValues(values)
+    padding = _find_padding(dataset, pixels.stored, pixels.dtype)
+    counts = _Counts(pixels, padding)
+    physical = _apply_modality(dataset, frame, pixels.stored)
     grey, used, low, high = _apply_voi(dataset, frame, physical, counts, voi)
     table = np.rint(grey * _WHITE).astype(np.uint16)
     inverted = (
-        dataset.PhotometricInterpretation == "MONOCHROME1"
-        or dataset.get("PresentationLUTShape") == "INVERSE"
+        header.photometric == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     )
     if inverted:
         table = _WHITE - table
     table[padding] = 0
-    return table[positions], DicomIntensity(used, float(low), float(high), inverted)
+    image = allocate(values.shape)
+    pixels.map(table, image)
+    return image, DicomIntensity(used, float(low), float(high), inverted)
 
 
-def _count_values(values: np.ndarray, num_levels: int) -> np.ndarray:
-    # In blocks: bincount copies its input to int64, four to eight times the image.
-    counts = np.zeros(num_levels, np.int64)
-    for start in range(0, values.size, _BLOCK_PX):
-        counts += np.bincount(values[start : start + _BLOCK_PX], minlength=num_levels)
-    return counts
+def check_modality(dataset: Dataset, num_frames: int) -> None:
+    """Refuse a header whose modality table or rescale is broken: LutError."""
+    for frame in range(num_frames if dataset.get("PerFrameFunctionalGroupsSequence") else 1):
+        _apply_modality(dataset, frame, np.zeros(1, np.int64))
+
+
+class _Counts:
+    """How many pixels have each stored value, without padding where anything else is there."""
+
+    def __init__(self, pixels: StoredValues, padding: np.ndarray) -> None:
+        self._pixels, self._padding = pixels, padding
+        self.num_pixels = pixels.shape[0] * pixels.shape[1]
+
+    @cached_property
+    def all(self) -> np.ndarray:
+        """Of all pixels, int64, like the stored values."""
+        counts = self._pixels.count()
+        if counts[~self._padding].any():
+            counts[self._padding] = 0
+        return counts
+
+    @cached_property
+    def some(self) -> np.ndarray:
+        """Of some rows: never more than of all."""
+        counts = self._pixels.count(_ROW_STEP)
+        counts[self._padding] = 0
+        return counts
 
 
 def _find_padding(dataset: Dataset, stored: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -128,8 +162,8 @@ def _apply_modality(dataset: Dataset, frame: int, stored: np.ndarray) -> np.ndar
     if group.get("ModalityLUTSequence"):
         lut = read_lut(group.ModalityLUTSequence[0], dataset, int(stored.max()))
         return lut.entries[lut.find(stored)].astype(np.float64)
-    slope = float(group.get("RescaleSlope") or 1)
-    intercept = float(group.get("RescaleIntercept") or 0)
+    slope = read_number(group, "RescaleSlope") or 1.0
+    intercept = read_number(group, "RescaleIntercept") or 0.0
     # Far beyond what a detector gives; larger numbers would overflow further on.
     if not max(abs(slope), abs(intercept)) < _MAX_RESCALE:
         raise LutError(f"a rescale by {slope} and {intercept}")
@@ -137,7 +171,7 @@ def _apply_modality(dataset: Dataset, frame: int, stored: np.ndarray) -> np.ndar
 
 
 def _apply_voi(
-    dataset: Dataset, frame: int, physical: np.ndarray, counts: np.ndarray, voi: str
+    dataset: Dataset, frame: int, physical: np.ndarray, counts: _Counts, voi: str
 ) -> tuple[np.ndarray, str, float, float]:
     """Give grey in 0…1 for every stored value, what was used, and its low and high end."""
     group = find_functional_group(dataset, frame, "FrameVOILUTSequence")
@@ -157,10 +191,11 @@ def _apply_voi(
         if kind == choice or not _is_blank(grey, counts):
             return grey, voi if kind == choice else choice, low, high
     order = np.argsort(physical, kind="stable")
-    ranked = physical[order][counts[order] > 0]
+    ordered = counts.all[order]
+    ranked = physical[order][ordered > 0]
     low, high = ranked[0], ranked[-1]
     if kind == "percentile":
-        share = np.cumsum(counts[order])[counts[order] > 0] / counts.sum() * 100
+        share = np.cumsum(ordered)[ordered > 0] / ordered.sum() * 100
         low, high = (ranked[np.searchsorted(share, point)] for point in PERCENTILES)
     return _ramp(physical, low, high), kind if kind == "percentile" else "full", low, high
 
@@ -200,8 +235,15 @@ def _ramp(physical: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip((physical - low) / (high - low), 0, 1)
 
 
-def _is_blank(grey: np.ndarray, counts: np.ndarray) -> bool:
+def _is_blank(grey: np.ndarray, counts: _Counts) -> bool:
     """Say whether almost all pixels, unlike the stored values, come out at one level."""
     levels = np.rint(grey * _WHITE).astype(np.int64)
-    limit = _BLANK_SHARE * counts.sum()
-    return bool(np.bincount(levels, weights=counts).max() >= limit > counts.max())
+    # Where enough of some pixels are at other levels, so are enough of all.
+    some = counts.some
+    if (
+        some.sum() - np.bincount(levels, weights=some).max()
+        > (1 - _BLANK_SHARE) * counts.num_pixels
+    ):
+        return False
+    limit = _BLANK_SHARE * counts.all.sum()
+    return bool(np.bincount(levels, weights=counts.all).max() >= limit > counts.all.max())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -104,7 +105,8 @@ def read_window(group: Dataset, number: int = 0) -> tuple[float, float, str]:
     LutError
         If there is none, or its width or function is not allowed.
     """
-    centre, width = (_pick(group.get(key), number) for key in ("WindowCenter", "WindowWidth"))
+    centre = read_number(group, "WindowCenter", number)
+    width = read_number(group, "WindowWidth", number)
     function = str(group.get("VOILUTFunction") or "LINEAR").upper()
     if centre is None or width is None:
         raise LutError("no window" if number == 0 else f"no window of number {number}")
@@ -139,11 +141,40 @@ def find_functional_group(dataset: Dataset, frame: int, sequence: str) -> Datase
     return dataset
 
 
-def _pick(value: object, number: int) -> float | None:
-    """Take one of one or several numbers, None where it is not there."""
-    try:
-        several = value if hasattr(value, "__getitem__") else [value]
-        found = several[number]  # pyright: ignore
-        return None if found is None else float(found)  # pyright: ignore
-    except (TypeError, ValueError, IndexError):
+def read_number(group: Dataset, keyword: str, number: int = 0) -> float | None:
+    """Read one of the decimal numbers of an element; a comma for the point is understood.
+
+    Parameters
+    ----------
+    group : pydicom.Dataset
+        Holds the element.
+    keyword : str
+        Its keyword.
+    number : int
+        Which of several, from 0.
+
+    Returns
+    -------
+    float or None
+        None where it is not there.
+
+    Raises
+    ------
+    LutError
+        If it is no number.
+    """
+    element = group.get_item(keyword)
+    value = None if element is None else element.value
+    # As it is written, before pydicom converts it, which a comma would stop.
+    if isinstance(value, bytes) and element.VR in (None, "DS", "UN"):  # pyright: ignore
+        value = value.decode("latin-1").split("\\")
+    elif element is not None:
+        value = group[keyword].value
+    several = value if isinstance(value, (list, MultiValue)) else [value]
+    text = str(several[number]).strip(" \0") if number < len(several) else ""
+    if value is None or not text or text == "None":
         return None
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise LutError(f"{keyword} {text!r}, which is no number") from None

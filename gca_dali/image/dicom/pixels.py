@@ -7,20 +7,14 @@ The frame is decoded as coded: no lookup table, no window, no inversion. Next is
 from __future__ import annotations
 
 import numpy as np
-from pydicom.encaps import get_frame
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import (
-    UID,
-    JPEG2000TransferSyntaxes,
-    JPEGBaseline8Bit,
-    JPEGLSTransferSyntaxes,
-    RLELossless,
-)
+from pydicom.uid import RLELossless
 
-from gca_dali.image.claims import UnreadableImageError
-from gca_dali.image.dicom.codestream import read_frame_shape
+from gca_dali.image.dicom.codecs import decode_codestream
+from gca_dali.image.dicom.codestream import check_codestream
 from gca_dali.image.dicom.file import OpenDicom
+from gca_dali.image.dicom.fragments import read_fragments
+from gca_dali.image.dicom.header import LOSSLESS_SYNTAXES, DicomHeader
+from gca_dali.image.dicom.runs import decode_runs
 
 
 def decode_frame(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
@@ -48,47 +42,70 @@ def decode_frame(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
         Whatever the decoder raises on broken data.
     """
     header = file.header
-    syntax = UID(header.transfer_syntax)
-    options = as_pixel_options(file.dataset)
-    options.update(transfer_syntax_uid=syntax, pixel_keyword="PixelData", pixel_vr=file.pixel_vr)
-    # Values of these codecs begin at bit 0 and, being lossy, may pass Bits Stored a little.
-    is_codec = syntax.is_encapsulated and syntax != RLELossless
-    plugin = ""
-    if is_codec:
-        precision = _check_codestream(file, frame)
-        # libjpeg-turbo is fast and withstands broken data; it has no 12 bits and no lossless.
-        plugin = "pillow" if syntax == JPEGBaseline8Bit else "pylibjpeg"
-        if precision <= 8 and syntax not in (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes):
-            options["bits_allocated"] = 8
-    if syntax not in JPEG2000TransferSyntaxes:
-        options.update(correct_unused_bits=False, apply_jls_sign_correction=False)
-    file.stream.seek(file.pixel_offset)
-    values, properties = get_decoder(syntax).as_array(
-        file.stream, index=frame, raw=True, decoding_plugin=plugin, **options
-    )
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    if not is_codec:
-        high_bit = file.dataset.get("HighBit")
-        values = _extract_bits(values, header.bits_stored, high_bit, header.is_signed)
-    elif header.is_signed and syntax not in JPEG2000TransferSyntaxes:
-        values = _extract_bits(values, min(header.bits_stored, 8 * values.itemsize), None, True)
-    return values, str(properties["photometric_interpretation"])
+    if header.is_compressed and header.transfer_syntax != RLELossless:
+        data = read_fragments(file.stream, file.frames[frame])
+        precision = check_codestream(data, header, file.path).precision
+        samples, photometric = decode_codestream(data, header)
+        if samples.shape[:2] != (header.height, header.width):
+            raise ValueError(f"{samples.shape[0]}x{samples.shape[1]} pixels decoded")
+        return _take_stored(samples, precision, header), photometric
+    if header.is_compressed:
+        values = decode_runs(read_fragments(file.stream, file.frames[frame]), header)
+    else:
+        values = _read_plain(file, frame)
+    values = _extract_bits(values, header.bits_stored, header.high_bit, header.is_signed)
+    return values, header.photometric
 
 
-def _check_codestream(file: OpenDicom, frame: int) -> int:
-    """Compare the size in the codestream with the header's; give the bits per sample."""
+def _read_plain(file: OpenDicom, frame: int) -> np.ndarray:
+    """Read an uncompressed frame from where it lies."""
     header = file.header
-    file.stream.seek(file.pixel_offset)
-    data = get_frame(file.stream, frame, number_of_frames=header.num_frames)
-    shape = read_frame_shape(data)
-    claimed = (header.height, header.width, header.num_samples)
-    if shape is None or shape[:3] != claimed or shape.precision > 16:
-        raise UnreadableImageError(
-            file.path,
-            "a header of {}x{} pixels of {} samples but a codestream of ".format(*claimed)
-            + ("no image" if shape is None else "{}x{} of {} with {} bits".format(*shape)),
+    num_bytes = header.num_frame_bytes
+    start, before = frame * num_bytes, 0
+    is_paired = file.is_big_endian and file.pixel_vr == "OW"
+    if is_paired:  # bytes that were written as words of the other order lie in pairs
+        before = start % 2
+    raw = np.zeros(before + num_bytes + (before + num_bytes) % 2, np.uint8)
+    file.stream.seek(file.pixel_offset + start - before)
+    file.stream.readinto(raw.data)  # pyright: ignore[reportAttributeAccessIssue]
+    if header.bits_allocated == 16:
+        values = raw.view(np.uint16)
+        if file.is_big_endian:
+            values.byteswap(inplace=True)
+    else:
+        if is_paired:
+            raw.view(np.uint16).byteswap(inplace=True)
+        values = raw[before : before + num_bytes]
+    shape = (header.height, header.width)
+    if header.photometric == "YBR_FULL_422":
+        # Two pixels are Y Y Cb Cr.
+        pairs = values.reshape(-1, 4)
+        return np.stack([pairs[:, [0, 1]], pairs[:, [2, 2]], pairs[:, [3, 3]]], -1).reshape(
+            *shape, 3
         )
-    return shape.precision
+    if header.num_samples == 1:
+        return values.reshape(shape)
+    if header.is_planar:
+        return np.ascontiguousarray(np.moveaxis(values.reshape(3, *shape), 0, -1))
+    return values.reshape(*shape, 3)
+
+
+def _take_stored(samples: np.ndarray, precision: int, header: DicomHeader) -> np.ndarray:
+    """Take stored values out of a codec's samples, of `precision` bits from bit 0.
+
+    A lossless codestream may carry whole words, with overlays above the stored bits. Values of a
+    lossy one may pass them a little, and stay as they are.
+    """
+    is_lossless = header.transfer_syntax in LOSSLESS_SYNTAXES
+    # Only JPEG 2000 knows of signs.
+    is_signed = samples.dtype.kind == "i"
+    if is_signed == header.is_signed and (not is_lossless or precision <= header.bits_stored):
+        return samples
+    high_bit = header.high_bit
+    if not is_lossless or high_bit is None or high_bit >= precision:
+        high_bit = None
+    num_bits = min(header.bits_stored, precision)
+    return _extract_bits(samples, num_bits, high_bit, header.is_signed)
 
 
 def _extract_bits(
@@ -96,10 +113,12 @@ def _extract_bits(
 ) -> np.ndarray:
     """Take the stored bits out of their containers (DICOM PS3.5, 8.1.1)."""
     num_bits = 8 * values.itemsize
-    unsigned = values.view(f"u{values.itemsize}")
     shift = 0 if high_bit is None else high_bit + 1 - bits_stored
     if not 0 <= shift <= num_bits - bits_stored:
         raise ValueError(f"high bit {high_bit} for {bits_stored} bits in {num_bits}")
+    unsigned = values.view(f"u{values.itemsize}")
+    if not is_signed and shift == 0 and int(unsigned.max()) >> bits_stored == 0:
+        return unsigned
     # To the top and back: clears what lies above and extends the sign.
     aligned = unsigned << (num_bits - bits_stored - shift)
     return aligned.view(f"{'i' if is_signed else 'u'}{values.itemsize}") >> (num_bits - bits_stored)

@@ -6,23 +6,35 @@ The frame is decoded by `gca_dali.image.dicom.pixels` and mapped by the table of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from pydicom.pixels.processing import apply_color_lut
 
 from gca_dali.image.claims import UnreadableImageError
-from gca_dali.image.dicom.file import OpenDicom, open_dicom
+from gca_dali.image.dicom.file import OpenDicom, check_frames, open_dicom
 from gca_dali.image.dicom.header import DicomHeader
-from gca_dali.image.dicom.intensity import DicomIntensity, apply_intensity
+from gca_dali.image.dicom.intensity import (
+    Allocate,
+    DicomIntensity,
+    apply_intensity,
+    check_modality,
+)
 from gca_dali.image.dicom.lut import LutError
 from gca_dali.image.dicom.pixels import decode_frame
 from gca_dali.image.raster import luma
 from gca_dali.image.voi import parse_voi
 
 
+def allocate(shape: tuple[int, int]) -> np.ndarray:
+    """Give memory for an image: (H, W) → uint16, [H, W]."""
+    return np.empty(shape, np.uint16)
+
+
 def read_dicom(
-    path: str | Path, *, frame: int = 0, voi: str = "auto"
+    path: str | Path, *, frame: int = 0, voi: str = "auto", allocate: Allocate = allocate
 ) -> tuple[np.ndarray, DicomIntensity]:
     """Read one frame of a DICOM X-ray as it should be displayed, bright bone on dark air.
 
@@ -43,6 +55,8 @@ def read_dicom(
         a table or window that leaves 98 % of the pixels at one level is passed over. "window" and
         "lut": only that, "window:1" the second of several. "full": the smallest and largest value.
         "percentile": the values at 0.5 % and 99.5 %.
+    allocate : callable
+        Gives memory for the image: (H, W) → uint16, [H, W].
 
     Returns
     -------
@@ -67,17 +81,13 @@ def read_dicom(
     parse_voi(voi)
     with open_dicom(path) as file:
         values, photometric = _decode(file, frame)
-        try:
-            if file.header.num_samples == 1 and photometric.startswith("MONOCHROME"):
-                return apply_intensity(file.dataset, frame, values, voi)
-            return _grey_from_colour(file, values, photometric)
-        except LutError as error:
-            raise UnreadableImageError(path, str(error), "Read it with voi='auto'.") from error
-        except UnreadableImageError:
-            raise
-        except Exception as error:
-            reason = f"a broken DICOM header ({type(error).__name__}: {error})"
-            raise UnreadableImageError(path, reason[:300]) from error
+        with _explained(file):
+            if file.header.is_grey:
+                return apply_intensity(file.dataset, file.header, frame, values, voi, allocate)
+            grey, top = _luma(file, values, photometric)
+            image = allocate(grey.shape)
+            image[:] = (np.minimum(grey, top).astype(np.uint32) * 65535 + top // 2) // top
+            return image, DicomIntensity("none", 0.0, float(top), False)
 
 
 def stored_values(path: str | Path, *, frame: int = 0) -> np.ndarray:
@@ -106,7 +116,7 @@ def stored_values(path: str | Path, *, frame: int = 0) -> np.ndarray:
 
 
 def probe_dicom(path: str | Path, *, with_patient: bool = False) -> DicomHeader:
-    """Read and check a header without decoding.
+    """Read and check a header without decoding: what passes can be read, if its pixels are sound.
 
     Names, dates and identifiers are skipped in the file, not read and dropped.
 
@@ -133,6 +143,12 @@ def probe_dicom(path: str | Path, *, with_patient: bool = False) -> DicomHeader:
     12
     """
     with open_dicom(path, with_patient=with_patient) as file:
+        check_frames(file)
+        with _explained(file):
+            if file.header.is_grey:
+                check_modality(file.dataset, file.header.num_frames)
+            elif file.header.num_samples == 1:
+                apply_color_lut(np.zeros((1, 1), np.uint8), file.dataset)
         return file.header
 
 
@@ -153,20 +169,26 @@ def _decode(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
         raise UnreadableImageError(file.path, reason[:300]) from error
 
 
-def _grey_from_colour(
-    file: OpenDicom, values: np.ndarray, photometric: str
-) -> tuple[np.ndarray, DicomIntensity]:
-    top = (1 << file.header.bits_stored) - 1
-    if photometric == "PALETTE COLOR":
+@contextmanager
+def _explained(file: OpenDicom) -> Iterator[None]:
+    """Name the file in whatever a broken header raises."""
+    try:
+        yield
+    except LutError as error:
+        raise UnreadableImageError(file.path, str(error), "Read it with voi='auto'.") from error
+    except UnreadableImageError:
+        raise
+    except Exception as error:
+        reason = f"a broken DICOM header ({type(error).__name__}: {error})"
+        raise UnreadableImageError(file.path, reason[:300]) from error
+
+
+def _luma(file: OpenDicom, values: np.ndarray, photometric: str) -> tuple[np.ndarray, int]:
+    """Give the luma of a palette or colour image, [H, W], and the value of white."""
+    if file.header.num_samples == 1:
         colours = apply_color_lut(values, file.dataset)
-        grey, top = luma(colours), np.iinfo(colours.dtype).max
-    elif photometric == "RGB":
-        grey = luma(values)
-    elif photometric in ("YBR_FULL", "YBR_FULL_422"):
-        grey = values[..., 0]
-    else:
-        raise UnreadableImageError(
-            file.path, f"photometric interpretation {photometric!r}", "Convert it to MONOCHROME2."
-        )
-    scaled = (np.minimum(grey, top).astype(np.uint32) * 65535 + top // 2) // top
-    return scaled.astype(np.uint16), DicomIntensity("none", 0.0, float(top), False)
+        return luma(colours), np.iinfo(colours.dtype).max
+    top = (1 << min(file.header.bits_stored, 8 * values.itemsize)) - 1
+    # Luma is the first of the others; three samples called MONOCHROME2 are RGB.
+    is_ybr = photometric.startswith("YBR")
+    return values[..., 0] if is_ybr else luma(values), top

@@ -1,0 +1,63 @@
+"""A frame of run lengths in, its values out (DICOM PS3.5, annex G).
+
+Each byte of a sample is a segment of its own. `dicom.pixels` calls this.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import imagecodecs
+import numpy as np
+
+from gca_dali.image.dicom.header import DicomHeader
+from gca_dali_kernels.cpu.compiled import borrowing
+
+
+def decode_runs(data: bytes, header: DicomHeader) -> np.ndarray:
+    """Decode one frame.
+
+    Parameters
+    ----------
+    data : bytes
+        The frame.
+    header : DicomHeader
+
+    Returns
+    -------
+    numpy.ndarray, uint8 or uint16, [H, W] or [H, W, 3]
+
+    Raises
+    ------
+    struct.error
+        If it is shorter than its header.
+    ValueError
+        If there are not as many segments or bytes as the header says.
+    """
+    num_bytes, num_samples = header.bits_allocated // 8, header.num_samples
+    num_segments, *starts = struct.unpack_from("<16L", data)
+    if num_segments != num_bytes * num_samples:
+        raise ValueError(f"{num_segments} segments of run lengths")
+    ends = [*starts[1:num_segments], len(data)]
+    planes = np.empty((num_samples, num_bytes, header.height * header.width), np.uint8)
+    for plane, start, end in zip(
+        planes.reshape(num_segments, -1), starts[:num_segments], ends, strict=True
+    ):
+        part, out = memoryview(data)[start:end], plane.data
+        unpacked = imagecodecs.packbits_decode(part, out=out)  # pyright: ignore[reportArgumentType]
+        if len(unpacked) != plane.size:
+            raise ValueError(f"{len(unpacked)} of {plane.size} bytes in a segment of run lengths")
+    values = planes[:, 0]
+    if num_bytes == 2:
+        values = np.empty((num_samples, header.height * header.width), np.uint16)
+        for sample in range(num_samples):
+            join_bytes(planes[sample, 0], planes[sample, 1], values[sample])
+    values = values.reshape(num_samples, header.height, header.width)
+    return values[0] if num_samples == 1 else np.ascontiguousarray(np.moveaxis(values, 0, -1))
+
+
+@borrowing
+def join_bytes(high, low, values):
+    """Join the bytes of samples: two of uint8, [N] → uint16, [N]."""
+    for i in range(values.size):
+        values[i] = (np.uint16(high[i]) << 8) | low[i]
