@@ -1,4 +1,4 @@
-"""DICOM files of codestreams that were made elsewhere, for tests."""
+"""DICOM files of codestreams that were made elsewhere, and with other headers, for tests."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ def wrap_codestream(
     )
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def edit(data: bytes, **elements: Any) -> bytes:
+    """Set elements of a file; None leaves one out."""
+    dataset = dcmread(io.BytesIO(data))
+    for keyword, value in elements.items():
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
     file = io.BytesIO()
     dataset.save_as(file, enforce_file_format=True)
     return file.getvalue()

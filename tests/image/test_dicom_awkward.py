@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 
 from benchmarks.fuzz_seeds import encode_frame, make_dicom
-from dicom_codestreams import wrap_codestream
+from dicom_codestreams import edit, wrap_codestream
 from gca_dali.image.claims import UnreadableImageError
 from gca_dali.image.dicom import probe_dicom, read_dicom, stored_values
 
@@ -106,19 +106,6 @@ def name_syntax(data: bytes, syntax: UID | None) -> bytes:
     place = data.index(b"\2\0\0\0UL\4\0") + 8
     (length,) = struct.unpack_from("<L", data, place)
     return data[:place] + struct.pack("<L", length + len(new) - size) + data[place + 4 :]
-
-
-def edit(data: bytes, **elements: Any) -> bytes:
-    """Set elements of a file; None leaves one out."""
-    dataset = dcmread(io.BytesIO(data))
-    for keyword, value in elements.items():
-        if value is None:
-            delattr(dataset, keyword)
-        else:
-            setattr(dataset, keyword, value)
-    file = io.BytesIO()
-    dataset.save_as(file, enforce_file_format=True)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(

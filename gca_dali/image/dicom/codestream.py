@@ -17,6 +17,7 @@ J2K_START = b"\xff\x4f\xff\x51"
 JPEG_START = b"\xff\xd8"
 _MAX_TILES = 65535
 _J2K_REACH = 1 << 16
+_RUNS_HEADER_BYTES = 64
 _SEQUENTIAL = (parts.BASELINE, parts.EXTENDED)
 _READ = (*_SEQUENTIAL, parts.PROGRESSIVE, parts.LOSSLESS, parts.JPEG_LS)
 
@@ -117,6 +118,29 @@ def check_codestream(data: bytes, header: DicomHeader, name: str) -> FrameShape:
     if data[:2] == JPEG_START:
         _check_kind(data, name)
     return shape
+
+
+def check_runs(data: bytes, header: DicomHeader, name: str) -> None:
+    """Refuse run lengths that are not of as many segments as the header's bytes of a pixel.
+
+    Parameters
+    ----------
+    data : bytes
+        One frame, or its beginning.
+    header : DicomHeader
+    name : str
+        What messages call the file.
+
+    Raises
+    ------
+    UnreadableImageError
+        If there are other segments, or too few bytes for their list.
+    """
+    expected = header.bits_allocated // 8 * header.num_samples
+    found = int.from_bytes(data[:4], "little") if len(data) >= _RUNS_HEADER_BYTES else 0
+    if found != expected:
+        what = f"{found} segments of run lengths, not {expected}"
+        raise UnreadableImageError(name, what)
 
 
 def _check_kind(data: bytes, name: str) -> None:

@@ -27,7 +27,7 @@ from pydicom.uid import (
 )
 
 from gca_dali.image.claims import UnreadableImageError, check_is_file
-from gca_dali.image.dicom.codestream import check_codestream, read_frame_shape
+from gca_dali.image.dicom.codestream import check_codestream, check_runs, read_frame_shape
 from gca_dali.image.dicom.fragments import Fragment, find_frames, read_fragments
 from gca_dali.image.dicom.header import HEADER_TAGS, READ_SYNTAXES, DicomHeader, make_header
 
@@ -206,10 +206,11 @@ def check_frames(file: OpenDicom) -> None:
     UnreadableImageError
         If a codestream disagrees with the header or is of a kind that nothing here decodes.
     """
-    if file.header.transfer_syntax == RLELossless:
-        return
     for fragments in file.frames:
         head = read_fragments(file.stream, fragments, _CODESTREAM_HEAD_BYTES)
+        if file.header.transfer_syntax == RLELossless:
+            check_runs(head, file.header, file.path)
+            continue
         if read_frame_shape(head) is None:
             head = read_fragments(file.stream, fragments)
         check_codestream(head, file.header, file.path)

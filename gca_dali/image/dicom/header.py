@@ -190,7 +190,8 @@ def make_header(dataset: Dataset, transfer_syntax: str, name: str) -> DicomHeade
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=stored - 1 if high_bit is None else int(high_bit),
-        is_signed=bool(dataset.get("PixelRepresentation")),
+        # Colours are never signed (PS3.3, C.7.6.3.1.2), whatever the header says.
+        is_signed=num_samples == 1 and bool(dataset.get("PixelRepresentation")),
         num_samples=num_samples,
         is_planar=dataset.get("PlanarConfiguration") == 1,
         num_frames=int(dataset.get("NumberOfFrames") or 1),

@@ -10,7 +10,7 @@ import numpy as np
 from pydicom.uid import RLELossless
 
 from gca_dali.image.dicom.codecs import decode_codestream
-from gca_dali.image.dicom.codestream import check_codestream
+from gca_dali.image.dicom.codestream import check_codestream, check_runs
 from gca_dali.image.dicom.file import OpenDicom
 from gca_dali.image.dicom.fragments import read_fragments
 from gca_dali.image.dicom.header import LOSSLESS_SYNTAXES, DicomHeader
@@ -50,7 +50,9 @@ def decode_frame(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
             raise ValueError(f"{samples.shape[0]}x{samples.shape[1]} pixels decoded")
         return _take_stored(samples, precision, header), photometric
     if header.is_compressed:
-        values = decode_runs(read_fragments(file.stream, file.frames[frame]), header)
+        data = read_fragments(file.stream, file.frames[frame])
+        check_runs(data, header, file.path)
+        values = decode_runs(data, header)
     else:
         values = _read_plain(file, frame)
     values = _extract_bits(values, header.bits_stored, header.high_bit, header.is_signed)
