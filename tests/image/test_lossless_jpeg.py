@@ -65,7 +65,7 @@ def test_long_codes_and_optimal_tables():
         data = imagecodecs.jpeg8_encode(
             pixels, lossless=True, predictor=predictor, bitspersample=16, optimize=True
         )
-        np.testing.assert_array_equal(decode_jpeg(data, "MONOCHROME2")[0], pixels)
+        np.testing.assert_array_equal(decode_jpeg(bytes(data), "MONOCHROME2")[0], pixels)
 
 
 @pytest.mark.parametrize("restart_rows", [0, 4])
