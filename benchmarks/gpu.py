@@ -13,6 +13,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,9 +24,17 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "kernels")]
 LIMIT_SECONDS = 600
-SMALL_TESTS = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/cuda/test_gpu_kernels.py")
-SMALL_TESTS += ("-k", "small_cases")
+# Of finding the device; what is left is more than the parts may take together.
+DEVICE_SECONDS = 15
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu")
+KERNEL_TESTS = (*PYTEST, "tests/cuda/test_gpu_kernels.py")
+LOADER_TESTS = (*PYTEST, "tests/cuda/test_gpu_loader.py")
+QUESTIONS = (*PYTEST, "tests/cuda/test_gpu_questions.py")
+SMALL_TESTS = (*KERNEL_TESTS, "-k", "small_cases")
 ERROR_STATUS = "86"
+# Calls that fail and are answered, such as the question whether a pointer is the device's, are no
+# fault of a kernel.
+SANITIZERS = {"memcheck": ("--report-api-errors", "no"), "racecheck": ()}
 DEVICE = "import torch; torch.zeros(1, device='cuda'); print(torch.cuda.get_device_name())"
 
 
@@ -51,28 +60,43 @@ class Part:
 
 
 def list_parts(work: Path, images: Path | None) -> list[Part]:
-    """Return the parts in the order of their weight: what is cut off at the end weighs least."""
+    """Return the parts, the most telling first; together they may take less than the limit.
 
-    def benchmark(name: str, *given: str) -> tuple[str, ...]:
-        return ("-m", f"benchmarks.device.{name}", str(work / f"{name}.json"), *given)
+    The first compiles all kernels, of CUDA and of the CPU, which the others find on disk.
+    """
+
+    def benchmark(name: str, seconds: int, *given: str) -> Part:
+        command = ("-m", f"benchmarks.device.{name}", str(work / f"{name}.json"), *given)
+        return Part(name, command, seconds)
 
     folder = ("--images", str(images)) if images else ()
-    parts = [
-        Part("tests", ("-m", "pytest", "-q", "-n", "4", "-m", "gpu", "tests"), 240),
-        Part("windows", benchmark("windows"), 60),
-        Part("ops", benchmark("ops"), 60),
-        Part("resident", benchmark("resident", str(work)), 90),
-        Part("loaders", benchmark("loaders", str(work), *folder), 180),
-        Part("step", benchmark("step", str(work), *folder), 120),
+    return [
+        benchmark("compile", 80, str(work)),
+        Part("kernels", KERNEL_TESTS, 60),
+        Part("loader", LOADER_TESTS, 90),
+        *watched_parts("memcheck", 40),
+        benchmark("windows", 40),
+        benchmark("ops", 50),
+        benchmark("resident", 50, str(work)),
+        benchmark("loaders", 70, str(work), *folder),
+        benchmark("step", 50, str(work), *folder),
+        Part("questions", QUESTIONS, 30),
+        *watched_parts("racecheck", 20),
     ]
+
+
+def watched_parts(tool: str, seconds: int) -> list[Part]:
+    """Return the part in which compute-sanitizer watches the small tests, where it is here."""
     sanitizer = find_sanitizer()
     if sanitizer is None:
-        print("compute-sanitizer: not found, neither memcheck nor racecheck is run", flush=True)
-        return parts
-    for tool in ("memcheck", "racecheck"):
-        prefix = (sanitizer, "--tool", tool, "--error-exitcode", ERROR_STATUS)
-        parts.append(Part(tool, SMALL_TESTS, 90, prefix))
-    return parts
+        print(f"compute-sanitizer: not found, {tool} is not run", flush=True)
+        return []
+    return [Part(tool, SMALL_TESTS, seconds, watch(sanitizer, tool))]
+
+
+def watch(sanitizer: str, tool: str) -> tuple[str, ...]:
+    """Return what runs a program under a tool of compute-sanitizer."""
+    return (sanitizer, "--tool", tool, *SANITIZERS[tool], "--error-exitcode", ERROR_STATUS)
 
 
 def find_sanitizer() -> str | None:
@@ -99,39 +123,52 @@ def run_part(part: Part, limit_seconds: float) -> str:
     if seconds < 5:
         return f"not started: {LIMIT_SECONDS} s are over"
     command = [*part.prefix, sys.executable, *part.command]
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        print(tail(error.output), flush=True)
+        said, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        said = end_all_of(process)
+        print(tail(said), flush=True)
         return f"stopped after {seconds:.0f} s"
-    print(tail(done.stdout), flush=True)
-    if done.returncode == 0:
+    except BaseException:
+        end_all_of(process)
+        raise
+    print(tail(said), flush=True)
+    if process.returncode == 0:
         return ""
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    return f"exit status {done.returncode}: {lines[-1][:200] if lines else 'it said nothing'}"
+    lines = [line for line in said.splitlines() if line.strip()]
+    return f"exit status {process.returncode}: {lines[-1][:200] if lines else 'it said nothing'}"
 
 
-def tail(text: str | bytes | None) -> str:
+def end_all_of(process: subprocess.Popen[str]) -> str:
+    """End a part with the processes that it started, and return what it had printed."""
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.communicate()[0]
+
+
+def tail(text: str) -> str:
     """Return the last lines of what a part printed."""
-    decoded = text.decode(errors="replace") if isinstance(text, bytes) else text or ""
-    return "\n".join(decoded.splitlines()[-40:])
+    return "\n".join(text.splitlines()[-40:])
 
 
 def name_device() -> str:
     """Return the name of the GPU; end with a line if there is none that torch can use."""
-    done = subprocess.run(
-        [sys.executable, "-c", DEVICE], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", DEVICE]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=DEVICE_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        sys.exit(f"a GPU must answer within {DEVICE_SECONDS} s, got silence. See nvidia-smi.")
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         sys.exit(f"a GPU must be usable, got {said[-1] if said else 'nothing'}. See nvidia-smi.")
@@ -147,7 +184,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="PART", help="names of parts")
     parser.add_argument("--out", type=Path, help="result file")
     given = parser.parse_args()
-    device, start = name_device(), time.monotonic()
+    start, device = time.monotonic(), name_device()
     name = re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_")
     out = given.out or RESULTS / f"{name}.json"
     failed = []

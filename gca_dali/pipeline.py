@@ -4,8 +4,8 @@
 
 Enters: a manifest, a policy and a saliency table. Leaves: a DALI pipeline that ends with decoded
 images on the device, and `ViewMaker`, the steps from there to what `deliver` hands to torch. Each
-step is the module of that name. On the CPU `cpu_views` runs the maker in a thread, while DALI
-decodes the next batch; on a GPU `cuda_views` takes its steps, one launch each, on the caller's
+step is the module of that name. On the CPU `runners.cpu` runs the maker in a thread, while DALI
+decodes the next batch; on a GPU `runners.cuda` takes its steps, one launch each, on the caller's
 stream.
 """
 

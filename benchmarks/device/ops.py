@@ -7,7 +7,7 @@ window and the views', each once; those of the others all they read and write.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from gca_dali.policy.view_policy import ViewPolicy
 
 BATCH, NUM_VIEWS, KEY = 256, 2, (0, 1)
 COPY_BYTES = 2**30
+# Of how a multiprocessor's memory is shared out between cache and shared memory.
+DRIVERS_CHOICE = -1
 # Height and width of the images, their type, the views' type.
 WORKLOADS = [
     ((512, 512), "uint8", "float16"),
@@ -97,13 +99,13 @@ def measure_small(copy: float) -> list[Row]:
     return result
 
 
-def measure_views(copy: float) -> list[Row]:
-    """Measure `render_views` on several sizes and types."""
+def measure_views(copy: float) -> Iterator[list[Row]]:
+    """Measure `render_views` on several sizes and types, and with all shared memory it can have."""
     import cupy
 
-    from gca_dali_kernels.render_views import ImageTable, render_views
+    from gca_dali_kernels.launch import load_kernel
+    from gca_dali_kernels.render_views import SOURCES, ImageTable, render_views
 
-    result = []
     for shape, source, target in WORKLOADS:
         for name in ("gca", "random", "focus_contrast"):
             policy = ViewPolicy.preset(name)
@@ -124,11 +126,15 @@ def measure_views(copy: float) -> list[Row]:
             units = (windows[..., 2:] - windows[..., :2]).prod(axis=2) / (64 * 256) ** 2
             num_bytes = units.sum() * one.nbytes + views.nbytes
             workload = f"{BATCH} × {source} {shape[0]} × {shape[1]} to {NUM_VIEWS} × {target}"
-            seconds = time_on_gpu(call, repeats=5)
-            result += rows_of("render_views", f"{workload}, {name}", seconds, num_bytes, copy)
+            kernel = load_kernel("render_views", SOURCES[source], 0)
+            for said, percent in (("", DRIVERS_CHOICE), (", carveout 100", 100)):
+                kernel.preferred_shared_memory_carveout = percent
+                seconds = time_on_gpu(call, repeats=5)
+                what = f"{workload}, {name}{said}"
+                yield list(rows_of("render_views", what, seconds, num_bytes, copy))
+            kernel.preferred_shared_memory_carveout = DRIVERS_CHOICE
             del images
             cupy.get_default_memory_pool().free_all_blocks()
-    return result
 
 
 if __name__ == "__main__":
@@ -138,4 +144,5 @@ if __name__ == "__main__":
     write_rows(Path(sys.argv[1]), rows)
     copy = float(np.median(rates))
     write_rows(Path(sys.argv[1]), measure_small(copy))
-    write_rows(Path(sys.argv[1]), measure_views(copy))
+    for measured in measure_views(copy):
+        write_rows(Path(sys.argv[1]), measured)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from gca_dali.common.checks import check_choice
 from gca_dali.report.workload import Workload
+from gca_dali.steps.device import CPU
 
 if TYPE_CHECKING:
     pass
@@ -78,12 +79,13 @@ def measure(
     loaders: dict[str, Iterator[int]] = {"decode_only": decode_only(work)}
     loaders |= {name: RIVALS[name](work) for name in names}
     rates: dict[str, list[float]] = {name: [] for name in loaders}
+    finish = finisher(work.device)
     for iterator in loaders.values():
         take(iterator, NUM_PREFETCHED, 0.0)
     for _ in range(num_rounds):
         for name, iterator in loaders.items():
             take(iterator, NUM_PREFETCHED, 0.0)
-            rates[name].append(take(iterator, 1, seconds))
+            rates[name].append(take(iterator, 1, seconds, finish))
             # Let it fill its queue again now, and not in the turn of the next.
             time.sleep(NUM_PREFETCHED * work.batch_size / rates[name][-1])
             report()
@@ -91,10 +93,26 @@ def measure(
     return first, others
 
 
-def take(iterator: Iterator[int], least: int, seconds: float) -> float:
-    """Take at least `least` batches, for at least `seconds`; return images per second."""
+def finisher(device: str) -> Callable[[], None]:
+    """Return what waits until a device has done what it was given; the CPU has at once."""
+    if device == CPU:
+        return lambda: None
+    import torch
+
+    return lambda: torch.cuda.synchronize(device)
+
+
+def take(
+    iterator: Iterator[int], least: int, seconds: float, finish: Callable[[], None] = lambda: None
+) -> float:
+    """Take at least `least` batches, for at least `seconds`; return images per second.
+
+    `finish` waits for what the batches still need of the device, before and at the end.
+    """
+    finish()
     start, num_images, num_batches = time.perf_counter(), 0, 0
     while num_batches < least or time.perf_counter() - start < seconds:
         num_images += next(iterator)
         num_batches += 1
+    finish()
     return num_images / (time.perf_counter() - start)

@@ -50,7 +50,7 @@ class ResidentPipeline:
         *,
         deep: bool,
         device: str,
-        find_faults: Callable[[np.ndarray, RuntimeError], None],
+        find_faults: Callable[[np.ndarray, Exception], None],
     ) -> None:
         self.source, self.maker, self.device = source, maker, device
         num_samples = source.num_samples
@@ -65,7 +65,7 @@ class ResidentPipeline:
                     self._fill(batches, deep)
             except UnreadableFileError:
                 raise
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 self._refuse_too_many(error)
                 find_faults(batches[0], error)
         source.start(*wanted)
@@ -100,7 +100,7 @@ class ResidentPipeline:
         if stream is not None:
             stream.synchronize()  # others may read the copies
 
-    def _refuse_too_many(self, error: RuntimeError) -> None:
+    def _refuse_too_many(self, error: RuntimeError | MemoryError) -> None:
         """Raise a RuntimeError that names the remedy if the images do not fit."""
         if is_out_of_memory(error):
             num_there = sum(image is not None for image in self.images)

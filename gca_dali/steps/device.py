@@ -19,7 +19,12 @@ from gca_dali.common.machine import is_failed_pipeline, is_machine_fault
 LOG = logging.getLogger("gca_dali")
 CPU = "cpu"
 # How torch, DALI and CUDA say it.
-OUT_OF_MEMORY = ("out of memory", "cuda allocation failed", "failed to allocate")
+OUT_OF_MEMORY = (
+    "out of memory",
+    "cuda allocation failed",
+    "failed to allocate",
+    "bytes on device",
+)
 
 _said: set[str] = set()
 
@@ -119,7 +124,7 @@ def explained_memory() -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         text = " ".join(str(error).split())
@@ -145,8 +150,10 @@ def on_device(device: str) -> Iterator[None]:
         yield
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """Tell whether DALI or torch has run out of memory; what is explained already does not count.
+
+    DALI's own allocations fail with a MemoryError that names the device; one of the host passes.
 
     Examples
     --------

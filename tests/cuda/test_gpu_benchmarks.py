@@ -7,6 +7,7 @@ import time
 import torch
 
 from benchmarks.device import resident
+from gca_dali.report.bench import finisher, take
 
 
 class SlowAtFirst:
@@ -30,3 +31,19 @@ def test_a_resident_set_is_decoded_before_the_first_round(monkeypatch):
     rates = resident.measure_pairs(SlowAtFirst())  # type: ignore[arg-type]
     assert len(rates) == resident.ROUNDS
     assert rates[0] > max(rates) / 4
+
+
+def test_batches_that_the_gpu_still_works_on_are_not_finished(monkeypatch):
+    """A loader on a GPU hands out batches before they are made; the rate waits for them."""
+    waited = []
+
+    def synchronize(device: str) -> None:
+        waited.append(device)
+        time.sleep(0.1)
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    rate = take(iter([8, 8]), 2, 0.0, finisher("cuda:1"))
+    assert waited == ["cuda:1"] * 2
+    assert rate < 16 / 0.1
+    assert take(iter([8, 8]), 2, 0.0, finisher("cpu")) > 16 / 0.1
+    assert len(waited) == 2

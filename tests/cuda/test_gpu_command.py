@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,68 @@ def test_a_part_that_takes_too_long_is_stopped(command, capsys):
     assert command.run_part(command.Part("x", ("-c", code), 60), 1) == "not started: 600 s are over"
 
 
+def test_what_a_part_started_ends_with_it(command, tmp_path):
+    """Workers that outlive their part would hold the GPU in the next one."""
+    code = (
+        "import subprocess, sys, time\n"
+        "worker = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(worker.pid))\n"
+        "time.sleep(60)\n"
+    )
+    assert command.run_part(command.Part("x", ("-c", code), 6), 600) == "stopped after 6 s"
+    stat, end = Path("/proc", (tmp_path / "pid").read_text(), "stat"), time.monotonic() + 10
+    while is_running(stat) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(stat)
+
+
+def is_running(stat: Path) -> bool:
+    """Tell whether a process runs; one that has ended may still wait to be asked how."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_the_parts_fit_into_the_limit(command, tmp_path, monkeypatch):
+    """By their budgets, the device's included; all are compiled first, the watched parts last."""
+    monkeypatch.setattr(command, "find_sanitizer", lambda: "compute-sanitizer")
+    parts = command.list_parts(tmp_path, None)
+    budgets = [part.seconds for part in parts]
+    assert sum(budgets) + command.DEVICE_SECONDS < command.LIMIT_SECONDS == 600
+    names = [part.name for part in parts]
+    assert names == [
+        "compile",
+        "kernels",
+        "loader",
+        "memcheck",
+        "windows",
+        "ops",
+        "resident",
+        "loaders",
+        "step",
+        "questions",
+        "racecheck",
+    ]
+    # No part compiles the CPU's kernels in several processes at once.
+    assert not any("-n" in part.command for part in parts)
+
+
+def test_every_test_of_the_gpu_is_in_a_part(command, tmp_path):
+    given = {word for part in command.list_parts(tmp_path, None) for word in part.command}
+    marked = "pytestmark = " + "pytest.mark.gpu"
+    files = [path for path in (ROOT / "tests").rglob("test_*.py") if marked in path.read_text()]
+    assert {path.relative_to(ROOT).as_posix() for path in files} <= given
+    assert len(files) == 3
+
+
+def test_every_kernel_is_compiled_first():
+    from benchmarks.device.compile import PROGRAMS
+    from kernel_cubins import PROGRAMS as ALL
+
+    assert list(ALL) == PROGRAMS
+
+
 def test_a_sanitizer_runs_python(command):
     part = command.Part("x", ("-c", "print(1)"), 60, ("env", "--unset=NOTHING"))
     assert command.run_part(part, 600) == ""
@@ -51,7 +114,7 @@ def test_every_part_is_there(command, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "find_sanitizer", lambda: "compute-sanitizer")
     parts = command.list_parts(tmp_path, Path("chests"))
     names = [part.name for part in parts]
-    assert names[0] == "tests" and set(names) >= {"windows", "ops", "resident", "loaders", "step"}
+    assert set(names) >= {"windows", "ops", "resident", "loaders", "step"}
     for part in parts:
         if "benchmarks.device" in part.command[1]:
             assert (ROOT / (part.command[1].replace(".", "/") + ".py")).is_file()

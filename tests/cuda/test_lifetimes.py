@@ -141,3 +141,18 @@ def test_a_gpu_that_has_failed_ends_in_silence(monkeypatch, capsys):
     kept.hold(object())
     del kept
     assert capsys.readouterr().err == ""
+
+
+def test_dali_does_not_write_to_what_python_holds(phantoms):
+    """Of its memory on the host; `test_gpu_questions.py` asks the same of the device's."""
+    manifest = Manifest.from_csv(phantoms / "labels.csv")
+    loader = GCALoader(manifest, ViewPolicy.random(), batch_size=2, device="cpu")
+    loader.source.start(loader.order.batches(0), 0)
+    pipeline = StrawPipeline(loader).pipeline
+    held = [pipeline.run()[0] for _ in range(12)]
+    assert len({images[b].data_ptr() for images in held for b in range(2)}) == 24
+    addresses = set()
+    for _ in range(2):
+        addresses.add(pipeline.run()[0][0].data_ptr())
+    before = {images[0].data_ptr() for images in held}
+    assert not addresses & before

@@ -160,22 +160,28 @@ def test_other_errors_pass(straw):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fault",
     [
-        "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has 1 GiB.",
-        "Error in thread 0: CUDA allocation failed\nCurrent pipeline object is no longer valid.",
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has 1 GiB."),
+        RuntimeError(
+            "Error in thread 0: CUDA allocation failed\nCurrent pipeline object is no longer valid."
+        ),
+        MemoryError("CUDA allocation failed"),
+        MemoryError("Can't allocate 8388608 bytes on device 0."),
     ],
 )
-def test_memory_that_runs_out_takes_one_line(said):
+def test_memory_that_runs_out_takes_one_line(fault):
     message = r"^GPU memory must .* Lower batch_size"
     with pytest.raises(RuntimeError, match=message) as caught, device.explained_memory():
-        raise RuntimeError(said)
+        raise fault
     assert "\n" not in str(caught.value)
     with pytest.raises(RuntimeError) as again, device.explained_memory():
         raise caught.value
     assert again.value is caught.value
     with pytest.raises(RuntimeError, match=r"^a file$"), device.explained_memory():
         raise RuntimeError("a file")
+    with pytest.raises(MemoryError, match="on host"), device.explained_memory():
+        raise MemoryError("Can't allocate 8388608 bytes on host.")
 
 
 def test_the_loader_refuses_a_device_and_falls_back(straw, phantoms, caplog):
