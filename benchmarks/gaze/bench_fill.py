@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.row import RESULTS, make_row, write_rows
 from gca_dali.data.manifest import Manifest
-from gca_dali.gaze.map_cache import FOLDER_VARIABLE
 from gca_dali.gaze.predicted import PredictedTable
 from gca_dali.loader import GCALoader
 from gca_dali.prepare.fill import fill_table
 from gca_dali.steps.saliency import SaliencySource, find_predictor
+from gca_dali_kernels.kept import FOLDER_VARIABLE
 
 BATCH_SIZE = 64
 

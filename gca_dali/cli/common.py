@@ -22,6 +22,7 @@ import typer
 
 from gca_dali.cli.several import take_several
 from gca_dali.cli.where import parse_where
+from gca_dali.common.disk import GOES_ON, FullDiskError, is_full_disk
 from gca_dali.common.progress import without_bars
 
 if TYPE_CHECKING:
@@ -279,6 +280,9 @@ def describe_error(error: Exception) -> str:
         Without line breaks, at most 600 characters; names the extra that brings a missing module.
     """
     message = " ".join(str(error).split())
+    if is_full_disk(error) and not isinstance(error, FullDiskError):
+        where = getattr(error, "filename", None) or "the disk"
+        return f"{where} must have room, got {message}. Free some room; {GOES_ON}."
     if isinstance(error, ModuleNotFoundError) and error.name:
         extra = _EXTRAS.get(error.name.split(".")[0])
         if extra:

@@ -231,12 +231,15 @@ def predict(
 ) -> Report:
     """Predict every map ahead, into the table that the loader looks up, or into a folder."""
     from gca_dali.gaze.bulk import predict_maps
+    from gca_dali.gaze.map_cache import MapCache
     from gca_dali.gaze.predicted import table_path
     from gca_dali.gaze.predictor import GazePredictor
     from gca_dali.prepare.fill import fill_table
 
     loaded, rows = GazePredictor.load(predictor, device), source.open()
     if out is None:
+        # What is predicted ahead must outlive this process: a folder that keeps nothing is refused.
+        MapCache.open(table_path(loaded, rows), len(rows))
         filled = fill_table(loaded, rows, device=device)
         out, refused, num_predicted = table_path(loaded, rows), filled.refused, filled.num_predicted
     else:

@@ -17,11 +17,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from gca_dali.common.disk import GOES_ON, explained_disk, replace_file
+
 _METADATA_KEY = "gca_dali"
 _TENSOR, _ARRAY, _TUPLE, _ITEMS = "$tensor", "$array", "$tuple", "$items"
 
 
-def write_state(path: str | Path, state: dict[str, Any]) -> Path:
+def write_state(path: str | Path, state: dict[str, Any], way_on: str = GOES_ON) -> Path:
     """Write a nested state to one file; an older file stays until the new one is whole.
 
     Parameters
@@ -31,6 +33,8 @@ def write_state(path: str | Path, state: dict[str, Any]) -> Path:
     state : dict
         Nested dicts (any plain keys), lists, tuples, None, bool, int, float, str, torch tensors
         and NumPy arrays.
+    way_on : str
+        What to do after a full disk, for its message.
 
     Returns
     -------
@@ -41,19 +45,20 @@ def write_state(path: str | Path, state: dict[str, Any]) -> Path:
     ------
     TypeError
         If the state holds anything else.
+    FullDiskError
+        If there is no room for it.
     """
     path = Path(path)
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _pack(state, "", tensors)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, part, metadata={_METADATA_KEY: json.dumps(skeleton)})
-        with open(part, "rb") as file:
+    size = sum(tensor.nbytes for tensor in tensors.values()) / 2**20
+    with (
+        explained_disk(path.parent, f"{path.name}, {size:.1f} MiB", way_on),
+        replace_file(path) as partial,
+    ):
+        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(skeleton)})
+        with open(partial, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

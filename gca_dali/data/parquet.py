@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gca_dali.common.arrow import to_numpy
+from gca_dali.common.disk import explained_disk, replace_file
 from gca_dali.common.machine import is_machine_fault
 from gca_dali.data.index import Refused, find_outside
 from gca_dali.data.rows import COLUMNS
@@ -63,9 +64,9 @@ def write_parquet(rows: Rows, path: Path) -> None:
     }
     table = pa.table({name: pa.array(values) for name, values in rows.all_columns().items()})
     table = table.replace_schema_metadata({_KEY: json.dumps(about).encode()})
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(table, partial, compression="zstd")
-    os.replace(partial, path)  # a reader never meets half a file
+    needed = f"{path.name} of {len(table):,} rows"
+    with explained_disk(path.parent, needed), replace_file(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
 
 
 def read_parquet(path: Path, root: str | Path | None, allow_outside: bool) -> dict:
@@ -124,8 +125,8 @@ def read_parquet(path: Path, root: str | Path | None, allow_outside: bool) -> di
     root = Path(stored_root if root is None else root)
     if not root.is_dir():
         raise FileNotFoundError(
-            f"root must be an existing folder, got {root} in {path}. Index the "
-            "images where they are now, or pass root= in Python."
+            f"root must be an existing folder, got {root} in {path}. Pass root= if the "
+            "images have moved, or index them again."
         )
     if not allow_outside and (outside := next(find_outside(root, fixed["path"].tolist()), None)):
         raise ValueError(

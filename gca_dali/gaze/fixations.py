@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gca_dali.common.disk import explained_disk, replace_file
 from gca_dali.gaze.units import check_durations, check_positions
 
 
@@ -163,7 +164,13 @@ class Fixations:
         """
         columns = ["image", "x", "y", "duration", "recording", "simulated"]
         mark = int(self.simulated)
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
+        path = Path(path)
+        needed = f"{path.name} of {len(self.image):,} rows"
+        with (
+            explained_disk(path.parent, needed),
+            replace_file(path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(columns)
             for i in np.flatnonzero(self.valid):

@@ -20,12 +20,18 @@ from typing import Any
 
 import numpy as np
 
+from gca_dali.common.disk import explained_disk
+from gca_dali.common.machine import is_machine_fault
 from gca_dali.gaze.table import MAP_SHAPE
+from gca_dali_kernels.kept import FOLDER_VARIABLE
 
-FOLDER_VARIABLE = "GCA_DALI_CACHE"
 # The map; the time stamp of its image; CRC-32 of both. A map that was cut off fails the check, and
 # so does a record of zeros: nothing has to be marked as begun or done.
 RECORD = np.dtype([("map", "u1", MAP_SHAPE), ("stamp", "<i8"), ("check", "<u4")])
+
+
+class UnwritableFolderError(RuntimeError):
+    """A folder for maps that cannot be written."""
 
 
 class MapCache:
@@ -41,9 +47,12 @@ class MapCache:
         with the cache.
     num_rows : int
         N.
+    folder : Path, optional
+        Where it lies, for messages; None for one in memory.
     """
 
-    def __init__(self, descriptor: int, num_rows: int) -> None:
+    def __init__(self, descriptor: int, num_rows: int, folder: Path | None = None) -> None:
+        self.folder = folder
         weakref.finalize(self, os.close, descriptor)
         header = _make_header(num_rows)
         self._descriptor, self._offset = descriptor, len(header)
@@ -67,14 +76,21 @@ class MapCache:
 
         Raises
         ------
-        RuntimeError
+        UnwritableFolderError
             Where it cannot be written.
+        FullDiskError
+            Where there is no room for it.
         """
+        needed = f"{num_rows} maps, {num_rows * RECORD.itemsize / 2**20:.1f} MiB in all"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return cls(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), num_rows)
+            with explained_disk(path.parent, needed):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+                return cls(descriptor, num_rows, path.parent)
         except OSError as error:
-            raise RuntimeError(
+            if is_machine_fault(error):
+                raise
+            raise UnwritableFolderError(
                 f"predicted maps must go to a folder that can be written, got {path.parent} "
                 f"({error.strerror}). Set {FOLDER_VARIABLE} to another folder."
             ) from None
@@ -98,7 +114,9 @@ class MapCache:
         """
         found = np.zeros(len(rows), bool)
         for i, (row, stamp) in enumerate(zip(rows.tolist(), stamps.tolist(), strict=True)):
-            record = self._records[row]
+            # Read, not looked up in the map: there a hole on a full tmpfs kills by a signal.
+            place = self._offset + row * RECORD.itemsize
+            record = np.frombuffer(os.pread(self._descriptor, RECORD.itemsize, place), RECORD)[0]
             if record["check"] and record["stamp"] == stamp:
                 found[i] = record["check"] == _checksum(record)
         return found
@@ -113,9 +131,14 @@ class MapCache:
 
         Raises
         ------
-        OSError
+        FullDiskError
             Where the disk is full.
         """
+        needed = f"{len(self._records)} maps, {self._records.nbytes / 2**20:.1f} MiB in all"
+        with explained_disk(self.folder or "memory", needed):
+            self._add(rows, maps, stamps)
+
+    def _add(self, rows: np.ndarray, maps: np.ndarray, stamps: np.ndarray) -> None:
         records = np.zeros(len(rows), RECORD)
         records["map"], records["stamp"] = maps, stamps
         records["check"] = [_checksum(record) for record in records]
@@ -134,19 +157,6 @@ class MapCache:
             yield
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-
-def cache_folder() -> Path:
-    """Return the folder for predicted maps.
-
-    `saliency` in `$GCA_DALI_CACHE`, or else in `$XDG_CACHE_HOME/gca_dali`, or else in
-    `~/.cache/gca_dali`.
-    """
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen) / "saliency"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "gca_dali" / "saliency"
 
 
 def _make_header(num_rows: int) -> bytes:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from gca_dali.common.disk import explained_disk, replace_file
+
 INDEX_NAME = "index.json"
+_WAY_ON = "the same command then writes them all"
 FIXATIONS_NAME = "fixations.csv"
 
 
@@ -132,14 +134,16 @@ def write_maps(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     name_of = choose_names(paths)
-    files = {}
-    for path, saliency in maps:
-        _replace_file(folder / name_of[path], saliency.astype(np.float32))
-        files[path] = name_of[path]
-    index = {"simulated": simulated, **(facts or {}), "maps": files}
-    partial = folder / f".{INDEX_NAME}.{os.getpid()}"
-    partial.write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / INDEX_NAME)
+    files: dict[str, str] = {}
+    with explained_disk(folder, lambda: f"{len(paths)} maps ({len(files)} are there)", _WAY_ON):
+        for path, saliency in maps:
+            with replace_file(folder / name_of[path]) as partial, partial.open("wb") as file:
+                np.save(file, saliency.astype(np.float32), allow_pickle=False)
+            files[path] = name_of[path]
+        index = {"simulated": simulated, **(facts or {}), "maps": files}
+        text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"
+        with replace_file(folder / INDEX_NAME) as partial:
+            partial.write_text(text, encoding="utf-8")
     return MapFolder(folder, simulated, files, dict(facts or {}))
 
 
@@ -159,11 +163,3 @@ def choose_names(paths: Sequence[str]) -> dict[str, str]:
         digest = hashlib.sha256(path.encode()).hexdigest()[:10]
         names[path] = f"{stem}.npy" if count[stem.lower()] == 1 else f"{stem}-{digest}.npy"
     return names
-
-
-def _replace_file(path: Path, saliency: np.ndarray) -> None:
-    """Write a map beside its place and move it there in one step."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        np.save(file, saliency, allow_pickle=False)
-    partial.replace(path)

@@ -6,22 +6,26 @@ a `SaliencyTable` that fills itself. Next: `windows`.
 
 from __future__ import annotations
 
+import logging
 import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from gca_dali.common.machine import retried
-from gca_dali.gaze.map_cache import MapCache, cache_folder
+from gca_dali.gaze.map_cache import MapCache, UnwritableFolderError
 from gca_dali.gaze.table import SaliencyTable
+from gca_dali_kernels.kept import cache_folder
 
 if TYPE_CHECKING:
     from gca_dali.data.manifest import Manifest
 
+LOG = logging.getLogger("gca_dali")
 # Part of the file's name: raised where the same image and predictor would give another map.
 TABLE_VERSION = 1
 
@@ -77,12 +81,17 @@ class PredictedTable(SaliencyTable):
 
         Raises
         ------
-        RuntimeError
-            If the cache folder cannot be written.
+        FullDiskError
+            If the cache folder has no room. One that cannot be written is told of, and the table
+            ends with the process.
         """
+        cache = None
         if keep:
-            cache = MapCache.open(table_path(predictor, manifest), len(manifest))
-        else:
+            try:
+                cache = MapCache.open(table_path(predictor, manifest), len(manifest))
+            except UnwritableFolderError as error:
+                _tell(f"maps are kept in memory, each run predicts them again: {error}")
+        if cache is None:
             cache = MapCache.temporary(len(manifest))
         return cls(cache.maps, np.arange(len(manifest)), predictor, manifest.files, cache)
 
@@ -143,6 +152,12 @@ class PredictedTable(SaliencyTable):
         return np.array([_changed_ns(self.files[row]) for row in rows.tolist()], np.int64)
 
 
+@lru_cache
+def _tell(text: str) -> None:
+    """Say something once."""
+    LOG.warning("%s", text)
+
+
 def table_path(predictor: MapMaker, manifest: Manifest) -> Path:
     """Return the file of a table: named after the fingerprints of predictor and manifest.
 
@@ -152,7 +167,7 @@ def table_path(predictor: MapMaker, manifest: Manifest) -> Path:
     places = manifest.places
     store = "" if places is None else f"-store{zlib.crc32(places.checksum.tobytes()):08x}"
     name = f"{manifest.fingerprint}{store}-{predictor.fingerprint[:32]}-v{TABLE_VERSION}.npy"
-    return cache_folder() / name
+    return cache_folder("saliency") / name
 
 
 def _changed_ns(file: str) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch.nn import functional
 
+from gca_dali.common.disk import explained_disk, replace_file
 from gca_dali.gaze.facts import PredictorFacts
 from gca_dali.gaze.network import GazeNetwork, NetworkConfig, add_counters
 from gca_dali.gaze.prepare import (
@@ -168,15 +168,15 @@ class GazePredictor:
         path = Path(path)
         if path.suffix != ".safetensors":
             raise ValueError(f"path must end in .safetensors, got {path.name}. Rename it.")
-        path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {
             "format": FORMAT,
             "config": json.dumps(self.network.config.as_dict()),
             "facts": json.dumps(asdict(self.facts)),
         }
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_bytes(to_bytes(self._tensors(), metadata))
-        partial.replace(path)
+        content = to_bytes(self._tensors(), metadata)
+        needed = f"{path.name}, {len(content) / 2**20:.1f} MiB"
+        with explained_disk(path.parent, needed), replace_file(path) as partial:
+            partial.write_bytes(content)
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "auto") -> GazePredictor:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gca_dali.common.disk import explained_disk, replace_file
 from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.evaluate import Evaluation, evaluate_maps
 from gca_dali.gaze.examples import load_examples
@@ -73,7 +74,12 @@ def write_scores(path: str | Path, evaluation: Evaluation) -> None:
         for source, by_metric in evaluation.scores.items()
         for metric, values in by_metric.items()
     }
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
+    path = Path(path)
+    with (
+        explained_disk(path.parent, f"{path.name} of {len(evaluation.path):,} rows"),
+        replace_file(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["path", *columns])
         for i, name in enumerate(evaluation.path.tolist()):

@@ -10,7 +10,7 @@ import io
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gca_dali.store.layout import Part
@@ -85,7 +85,8 @@ def replace_whole(path: Path) -> Iterator[HashedFile]:
             if not path.exists():
                 raise
     except BaseException:
-        file.close()
+        with suppress(OSError):  # what a full disk did not take, it does not take at the end either
+            file.close()
         partial.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from gca_dali.common.disk import explained_disk
 from gca_dali.common.progress import track
 from gca_dali.data.index import Refused
 from gca_dali.image.untrusted import DecoderPool
@@ -24,7 +25,7 @@ from gca_dali.prepare.options import Share as Share
 from gca_dali.prepare.options import StoreOptions as StoreOptions
 from gca_dali.prepare.sample import SampleMaker
 from gca_dali.prepare.shard import read_list, write_shard
-from gca_dali.store.layout import About
+from gca_dali.store.layout import About, Settings
 from gca_dali_kernels.cpu.parallel import num_cores
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def prepare_store(
     ------
     ValueError
         If the manifest is a store, the folder holds something else, or no image could be read.
+    MachineFaultError
+        If the disk is full, or files cannot be opened or decoded at the moment.
     """
     if manifest.places is not None:
         raise ValueError(
@@ -101,21 +104,22 @@ def prepare_store(
     options, share, folder = options or StoreOptions(), share or Share(), Path(folder)
     maps = collect_maps(saliency, manifest, told)
     settings = options.settle(manifest, maps)
-    begin_store(folder, settings)
-    lists = {number: read_list(folder, number) for number in range(settings.num_shards)}
-    mine = range(share.rank, settings.num_shards, share.world_size)
-    missing = [number for number in mine if lists[number] is None]
-    rows = [row for number in missing for row in settings.rows_of(number)]
-    num_workers = share.num_workers or num_cores()
-    with DecoderPool(num_workers) as pool, ThreadPoolExecutor(num_workers) as threads:
-        maker = SampleMaker(manifest, settings, maps, pool)
-        samples = map_in_order(threads, maker.make, rows, 4 * num_workers)
-        if progress:
-            samples = track(samples, len(rows), "preparing", rate="images/s")
-        for number in missing:
-            part = islice(samples, len(settings.rows_of(number)))
-            write_shard(folder, number, part, settings.encoding)
-    about = read_finished(folder, settings) or finish_store(folder, manifest, settings)
+    with explained_disk(folder, lambda: _tell_needed(folder, settings)):
+        begin_store(folder, settings)
+        lists = {number: read_list(folder, number) for number in range(settings.num_shards)}
+        mine = range(share.rank, settings.num_shards, share.world_size)
+        missing = [number for number in mine if lists[number] is None]
+        rows = [row for number in missing for row in settings.rows_of(number)]
+        num_workers = share.num_workers or num_cores()
+        with DecoderPool(num_workers) as pool, ThreadPoolExecutor(num_workers) as threads:
+            maker = SampleMaker(manifest, settings, maps, pool)
+            samples = map_in_order(threads, maker.make, rows, 4 * num_workers)
+            if progress:
+                samples = track(samples, len(rows), "preparing", rate="images/s")
+            for number in missing:
+                part = islice(samples, len(settings.rows_of(number)))
+                write_shard(folder, number, part, settings.encoding)
+        about = read_finished(folder, settings) or finish_store(folder, manifest, settings)
     return Prepared(about, len(rows), tuple(_find_faults(folder, manifest, mine)))
 
 
@@ -133,6 +137,17 @@ def map_in_order(
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()
+
+
+def _tell_needed(folder: Path, settings: Settings) -> str:
+    """Say how much a store lacks, going by the shards that are there."""
+    lists = [read_list(folder, number) for number in range(settings.num_shards)]
+    sizes = [item[0].num_bytes for item in lists if item is not None]
+    left = settings.num_shards - len(sizes)
+    told = f"{left} of {settings.num_shards} shards"
+    if sizes and left:
+        told += f", about {left * sum(sizes) / len(sizes) / 2**20:.1f} MiB"
+    return told
 
 
 def _find_faults(folder: Path, manifest: Manifest, numbers: range) -> Iterator[Refused]:

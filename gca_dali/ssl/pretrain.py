@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import distributed as torch_dist
 
+from gca_dali.common.disk import explained_disk
 from gca_dali.common.state import read_state, write_state
 from gca_dali.ssl.interrupt import InterruptGuard
 from gca_dali.ssl.meter import CollapseWatch, Meter
@@ -85,13 +86,14 @@ def pretrain(
     ValueError
         If the checkpoint to resume is of another run.
     RuntimeError
-        If the loss is not finite, or another process of the run has died.
+        If the loss is not finite, the disk is full, or another process of the run has died.
     """
     run = PretrainRun(loader, config)
     if resume is not None:
         run.restore(read_state(resume))
-    driver = _Driver(run, Path(out), on_step)
-    with InterruptGuard() as guard:
+    out = Path(out)
+    with InterruptGuard() as guard, explained_disk(out, "a checkpoint and logs", _way_on(out)):
+        driver = _Driver(run, out, on_step)
         try:
             driver.drive(guard)
         except RuntimeError as error:
@@ -186,9 +188,13 @@ class _Driver:
     def _save(self) -> None:
         if not self.run.fabric.is_global_zero:
             return
-        write_state(self.checkpoint, self.run.state())
+        write_state(self.checkpoint, self.run.state(), _way_on(self.checkpoint.parent))
         self._saved_seconds = time.monotonic()
         self._saved_at = f"step {self.run.step}"
+
+
+def _way_on(out: Path) -> str:
+    return f"the same command with --resume goes on, without it where {out} has no checkpoint yet"
 
 
 def _open_loggers(out: Path) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gca_dali.common.machine import Patience, describe
+from gca_dali.common.machine import MachineFaultError, Patience, describe
 from gca_dali.data.fetch import make_fetcher
 from gca_dali.steps.order import replacement
 
@@ -118,6 +118,8 @@ class BatchSource:
             if candidate not in self.quarantine:
                 try:
                     return candidate, self._load(candidate, as_file)
+                except MachineFaultError:
+                    raise
                 except (OSError, ValueError) as error:
                     self._set_aside(candidate, error)
             # Another thread may have set the last one aside.

@@ -7,12 +7,16 @@ whole or absent, and what is kept stays, so that an epoch in random order finds 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-FOLDER_VARIABLE = "GCA_DALI_CACHE"
+from gca_dali_kernels.kept import FOLDER_VARIABLE, cache_folder
+
+LOG = logging.getLogger("gca_dali")
 DEFAULT_BYTES = 8 << 30
 _COUNT = "size"
 
@@ -35,9 +39,7 @@ class StoreCache:
     @classmethod
     def default(cls) -> StoreCache:
         """Give the folder `stores` in `$GCA_DALI_CACHE` or else in the user's cache folder."""
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        chosen = os.environ.get(FOLDER_VARIABLE) or Path(base) / "gca_dali"
-        return cls(Path(chosen) / "stores")
+        return cls(cache_folder("stores"))
 
     def get(self, name: str, length: int, checksum: int) -> bytes | None:
         """Return what is kept under a name; None if it is not there or not what it was.
@@ -57,15 +59,15 @@ class StoreCache:
     def put(self, name: str, data: bytes, checksum: int) -> None:
         """Keep bytes if they are what they should be and there is room.
 
-        A cache that cannot be written costs time and nothing else.
+        A cache that cannot be written costs time and nothing else; the log says so once.
         """
         try:
             if zlib.crc32(data) == checksum and self._claim(len(data)):
                 partial = self.folder / f".{name}.{os.getpid()}"
                 partial.write_bytes(data)
                 os.replace(partial, self.folder / name)
-        except OSError:
-            return
+        except OSError as error:
+            _tell(str(self.folder), error.strerror or str(error))
 
     def _claim(self, num_bytes: int) -> bool:
         """Add to the number of bytes kept, under a lock; False where it would grow too large.
@@ -82,3 +84,14 @@ class StoreCache:
             file.truncate(0)
             file.write(b"%d" % total)
         return True
+
+
+@lru_cache
+def _tell(folder: str, why: str) -> None:
+    """Say once that a folder keeps nothing."""
+    LOG.warning(
+        "samples are read from the store again in each epoch: %s: %s; set %s to a folder with room",
+        folder,
+        why,
+        FOLDER_VARIABLE,
+    )

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gca_dali.gaze.map_cache import RECORD, MapCache, cache_folder
+from gca_dali.gaze.map_cache import RECORD, MapCache
+from gca_dali_kernels.kept import cache_folder
 
 NUM_ROWS = 5
 ROWS, STAMPS = np.array([1, 3]), np.array([11, 33])
@@ -163,4 +164,4 @@ def test_where_the_cache_lies(monkeypatch, variables, folder):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert cache_folder() == Path(folder)
+    assert cache_folder("saliency") == Path(folder)

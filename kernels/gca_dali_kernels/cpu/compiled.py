@@ -1,37 +1,115 @@
-"""How the CPU kernels are compiled.
+"""How the CPU kernels are compiled, and where what was compiled is kept.
 
-Without the GIL, because DALI calls from threads of its own; cached on disk; and by NumPy's error
-model, whose divisions need no check (no divisor is zero, see `law`). Small functions on the way of
-every window are `inlined`: Numba counts references to an array, atomically, at every call.
+Without the GIL, because DALI calls from threads of its own; and by NumPy's error model, whose
+divisions need no check (no divisor is zero, see `law`). Small functions on the way of every window
+are `inlined`: Numba counts references to an array, atomically, at every call.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from numba import config as numba_config
 from numba import njit
+from numba.core.caching import FunctionCache
+
+from gca_dali_kernels.kept import FOLDER_VARIABLE, cache_folder, can_write
+
+LOG = logging.getLogger("gca_dali")
 
 
-def forget_stale(folder: Path) -> None:
-    """Remove kernels that were compiled before a source of `folder` or its parent changed.
+def find_cache(package: Path) -> Path | None:
+    """Return the first of the folders for compiled kernels that can be written; None for none.
+
+    `$NUMBA_CACHE_DIR`, the kernels' own ``__pycache__``, and `kernels` in the user's cache.
+    """
+    chosen = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
+    folders = [*chosen, package / "__pycache__", cache_folder("kernels")]
+    found = next((folder for folder in folders if can_write(folder)), None)
+    if found is None:
+        _tell(f"none of {', '.join(map(str, folders))} can be written")
+    return found
+
+
+def _tell(why: str) -> None:
+    """Say once that this process compiles for itself."""
+    if not _said:
+        _said.append(why)
+        LOG.warning(
+            "compiled kernels are kept in memory, each run compiles them again: %s; set %s to a "
+            "folder with room",
+            why,
+            FOLDER_VARIABLE,
+        )
+
+
+_said: list[str] = []
+config: Any = numba_config  # whose names Numba makes as it is imported
+
+
+def forget_stale(package: Path, cache: Path | None = None) -> None:
+    """Remove kernels that were compiled before a source of `package` or its parent changed.
 
     Numba keeps a cached kernel until its own file changes, not those of what it calls; after a
     `git pull` it would go on running old code.
     """
-    sources = [*folder.glob("*.py"), *folder.parent.glob("*.py")]
+    sources = [*package.glob("*.py"), *package.parent.glob("*.py")]
     changed = max(source.stat().st_mtime for source in sources)
-    for kernel in folder.glob("__pycache__/*.nb[ic]"):
+    for kernel in (cache or package / "__pycache__").glob("*.nb[ic]"):
         with suppress(OSError):  # another process was first, or the folder is read-only
             if kernel.stat().st_mtime < changed:
                 kernel.unlink()
 
 
-forget_stale(Path(__file__).parent)
+class KeptKernel(FunctionCache):
+    """What Numba keeps of one kernel; a disk that fails costs the time to compile, no more."""
 
-compiled = njit(nogil=True, cache=True, error_model="numpy")
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what was kept, or None."""
+        try:
+            return super().load_overload(sig, target_context)
+        except OSError as error:
+            _tell(f"{self.cache_path}: {error.strerror}")
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _tell(f"{self.cache_path}: {error.strerror}")
+
+
+def _compiler(**options: Any) -> Callable[[Callable], Any]:
+    make = njit(nogil=True, error_model="numpy", **options)
+
+    def compile_later(function: Callable) -> Any:
+        kernel: Any = make(function)
+        if CACHE is not None:
+            # Without a folder of its own Numba looks beside the source.
+            before, config.CACHE_DIR = config.CACHE_DIR, "" if CACHE == _BESIDE else str(CACHE)
+            try:
+                kernel._cache = KeptKernel(function)
+            finally:
+                config.CACHE_DIR = before
+            _forget_once(_PACKAGE, Path(kernel._cache.cache_path))
+        return kernel
+
+    return compile_later
+
+
+_PACKAGE = Path(__file__).parent
+_BESIDE = _PACKAGE / "__pycache__"
+CACHE = find_cache(_PACKAGE)
+_forget_once = lru_cache(forget_stale)
+
+compiled = _compiler()
 # For functions that neither make nor return an array: no counts, and windows in 2/3 of the time.
-borrowing = njit(nogil=True, cache=True, error_model="numpy", _nrt=False)  # pyright: ignore[reportCallIssue]
-inlined = njit(nogil=True, cache=True, error_model="numpy", inline="always")
+borrowing = _compiler(_nrt=False)
+inlined = _compiler(inline="always")
 # Borrowing, and with fused multiply-adds: one rounding instead of two.
-fused = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)  # pyright: ignore[reportCallIssue]
+fused = _compiler(fastmath={"contract"}, _nrt=False)
