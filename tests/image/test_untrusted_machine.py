@@ -27,14 +27,14 @@ import json, os, signal, sys
 sys.path[:] = json.loads(sys.argv[1])
 from gca_dali.image import untrusted_worker as worker
 read = worker._read
-def play(request):
+def play(request, *more):
     if request["path"].endswith({name!r}) and os.path.getsize({count!r}) < {num}:
         with open({count!r}, "ab") as file:
             file.write(b"x")
         {deed}
-    return read(request)
+    return read(request, *more)
 worker._read = play
-worker.main(int(sys.argv[2]), int(sys.argv[3]))
+worker.main(*map(int, sys.argv[2:]))
 """
 KILL = "os.kill(os.getpid(), signal.{})"
 
