@@ -101,7 +101,9 @@ class GCALoader:
         self.table = load_saliency(saliency, manifest)
         self.labels: torch.Tensor = torch.from_numpy(manifest.label.copy())
         self.num_threads = config.num_threads or num_cores()
-        self.source = BatchSource(manifest, self.quarantine, config.seed, self.num_threads)
+        self.source = BatchSource(
+            manifest, self.quarantine, config.seed, self.num_threads, self.device
+        )
         self.epoch = 0  # that the next batch belongs to
         self.position = 0  # samples of it that all ranks together have consumed
         self._resumed = False

@@ -27,6 +27,7 @@ from gca_dali.image.headers_tiff import (
     has_more_samples,
     read_orientation,
 )
+from gca_dali.image.plain_png import read_plain_png
 
 _BITS_TAG = 258
 _PHOTOMETRIC_TAG = 262
@@ -77,6 +78,9 @@ def decode_raster(stream: BinaryIO, kind: str, name: str) -> np.ndarray:
 
 def _read_png(data: bytes, name: str) -> np.ndarray:
     data, exif = keep_critical(data)
+    plain = read_plain_png(data)
+    if plain is not None:
+        return _finish(plain, read_exif_orientation(exif))
     image = PngImagePlugin.PngImageFile(io.BytesIO(data))
     check_num_pixels(name, image.height, image.width)
     grey = _to_grey(image, name)

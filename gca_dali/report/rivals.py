@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from gca_dali.data.fetch import Fetcher, make_fetcher
+from gca_dali.data.fetch import Fetcher, make_dali_fetcher
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.steps.decode import decode_grey
 from gca_dali.steps.device import CPU
@@ -29,7 +29,7 @@ def decode_only(work: Workload) -> Iterator[int]:
     """DALI reads and decodes; nothing else."""
     from nvidia.dali import pipeline_def
 
-    fetcher = make_fetcher(work.manifest)
+    fetcher = make_dali_fetcher(work.manifest)
     batches = read_forever(work, fetcher)
 
     @pipeline_def(**work.dali_options)
@@ -44,7 +44,7 @@ def dali(work: Workload) -> Iterator[int]:
     import nvidia.dali.fn as fn
     from nvidia.dali import pipeline_def, types
 
-    fetcher = make_fetcher(work.manifest)
+    fetcher = make_dali_fetcher(work.manifest)
     # Outside of the pipeline, whose conditionals would rewrite the code of what it calls.
     batches = read_forever(work, fetcher)
 
@@ -86,7 +86,7 @@ def torchvision(work: Workload) -> Iterator[int]:
     from torchvision.io import ImageReadMode, decode_image
     from torchvision.transforms import v2
 
-    fetcher = make_fetcher(work.manifest)
+    fetcher = make_dali_fetcher(work.manifest)
     transform = v2.Compose(
         [
             v2.RandomResizedCrop(work.size, scale=(0.2, 1.0), antialias=True),

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gca_dali.common.machine import MachineFaultError, Patience, describe
-from gca_dali.data.fetch import make_fetcher
+from gca_dali.data.fetch import make_dali_fetcher, make_fetcher
+from gca_dali.steps.device import CPU
 from gca_dali.steps.order import replacement
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class BatchSource:
         Key of the replacements.
     num_threads : int
         Samples fetched at once.
+    device : str
+        Of the loader; for "cpu", PNGs are decoded here where that spares DALI altogether.
 
     Attributes
     ----------
@@ -48,9 +51,14 @@ class BatchSource:
     """
 
     def __init__(
-        self, manifest: Manifest, quarantine: Quarantine, seed: int, num_threads: int = 1
+        self,
+        manifest: Manifest,
+        quarantine: Quarantine,
+        seed: int,
+        num_threads: int = 1,
+        device: str = CPU,
     ) -> None:
-        self.fetcher = make_fetcher(manifest)
+        self.fetcher = (make_fetcher if device == CPU else make_dali_fetcher)(manifest)
         self.gives = self.fetcher.gives
         self.num_samples = len(manifest)
         self.is_deep = manifest.bits > 8

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gca_dali import GCALoader, Manifest, ViewPolicy
 from gca_dali.steps.quarantine import UnreadableFileError
@@ -109,8 +110,12 @@ def test_images_of_one_pixel_and_of_extreme_shape(tmp_path):
         assert (batch.retained >= 0.9).all()
 
 
-def test_a_file_that_only_the_gpu_refuses_is_set_aside(copied, monkeypatch):
+def test_a_file_that_only_the_gpu_refuses_is_set_aside(copied, tmp_path, monkeypatch):
     """The GPU's decoder is played: it refuses one file and takes the others."""
+    for row in range(len(copied)):
+        (tmp_path / f"jpegs/{row:02}.jpg").parent.mkdir(exist_ok=True)
+        Image.fromarray(copied.read(row)).convert("L").save(tmp_path / f"jpegs/{row:02}.jpg")
+    copied = Manifest.from_folder(tmp_path / "jpegs")
     bad = Path(copied.files[3]).read_bytes()
 
     def decode(encoded: np.ndarray, deep: bool, device: str) -> str | None:
