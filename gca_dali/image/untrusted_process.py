@@ -39,6 +39,9 @@ main(*map(int, sys.argv[2:]))
 _NOT_STARTED = 75  # what it could not import is no fault of the file
 # Sent from outside: by the kernel when memory runs out, or by whoever ends processes.
 _KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP)
+# Memory of one image serves the next: to get it from the kernel, page by page, takes milliseconds.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | _KEEP_MEMORY
 # Native decoders leak a little on each broken file.
 _MAX_FILES_PER_WORKER = 5000
 _MAX_REPLY_BYTES = 1 << 16
@@ -161,7 +164,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | _ENVIRONMENT,
                 bufsize=0,
                 pass_fds=[descriptor],
             )

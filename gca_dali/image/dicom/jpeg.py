@@ -7,6 +7,7 @@ their end first, then decoded by libjpeg-turbo, which would fill what is missing
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from gca_dali.image.dicom import jpeg_parts as parts
 from gca_dali.image.dicom.entropy import count_blocks, decode_lossless
 from gca_dali.image.dicom.huffman import Table, make_differences, make_steps, read_tables
 from gca_dali.image.dicom.jpeg_parts import JpegFrame, JpegScan
+from gca_dali_kernels.cpu.parallel import thread_pool
 
 
 class JpegError(ValueError):
@@ -64,6 +66,7 @@ def _decode(data: bytes, claimed: str) -> tuple[np.ndarray, str]:
     frame = frames[0]
     if frame.kind == parts.LOSSLESS:
         return _decode_lossless(data, frame), claimed
+    checking = None
     if frame.kind == parts.PROGRESSIVE:
         if not data.endswith(b"\xff\xd9"):
             raise JpegError("a progressive JPEG without its end marker")
