@@ -71,13 +71,16 @@ def _decode(data: bytes, claimed: str) -> tuple[np.ndarray, str]:
         if not data.endswith(b"\xff\xd9"):
             raise JpegError("a progressive JPEG without its end marker")
     else:
-        _check_end(data, frame)
+        # Beside the decoder, of whose time it takes a quarter, where a core is free.
+        checking = thread_pool(1, os.getpid()).submit(_check_end, data, frame)
     if len(frame.components) == 1:
         samples = imagecodecs.jpeg8_decode(data)
     else:
         # The same space on both sides: nothing is converted.
         samples = imagecodecs.jpeg8_decode(data, colorspace="YCBCR", outcolorspace="YCBCR")
         claimed = parts.find_colours(segments, frame, claimed)
+    if checking is not None:
+        checking.result()
     return samples, claimed
 
 
