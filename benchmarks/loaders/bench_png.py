@@ -28,7 +28,7 @@ from gca_dali.report.rivals import decode_only, gca
 from gca_dali.report.workload import Workload
 
 NUM_THREADS = 2
-BATCH_SIZE = 16
+BATCH_SIZE = 4
 SETS = {"PNG8 1.0 MP": ("chest", "*.png"), "PNG16 4 MP": ("formats", "*_raw16.png")}
 
 
