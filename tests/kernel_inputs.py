@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from gca_dali_kernels.law import CutoutLaw, WindowLaw
-from gca_dali_kernels.look import ViewLook
+from gca_dali_kernels.law import CutoutLaw, GroupLaw, ViewLaws, WindowLaw
+from gca_dali_kernels.look import GroupLooks, ViewLook
 from gca_dali_kernels.reference.integrate_maps import integrate_maps
 from gca_dali_kernels.reference.sample_cutouts import sample_cutouts
 from gca_dali_kernels.reference.sample_windows import sample_windows
@@ -128,8 +128,7 @@ class WindowCase:
     index: np.ndarray  # int64, [B]
     shapes: np.ndarray  # int32, [B, 2]
     key: tuple[int, int]
-    law: WindowLaw
-    num_views: int = 2
+    laws: ViewLaws
 
     @cached_property
     def integrals(self) -> np.ndarray:
@@ -144,37 +143,27 @@ class WindowCase:
     @property
     def inputs(self) -> tuple:
         """Arguments of `sample_windows` in its order."""
-        return (
-            self.integrals,
-            self.marks,
-            self.index,
-            self.shapes,
-            self.key,
-            self.law,
-            self.num_views,
-        )
+        return (self.integrals, self.marks, self.index, self.shapes, self.key, self.laws)
 
     @cached_property
-    def expected(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Windows, turns, retained and grown of the reference."""
+    def expected(self) -> tuple[np.ndarray, ...]:
+        """Windows, turns, retained, grown and focus of the reference."""
         return sample_windows(*self.inputs)
 
 
 @dataclass(frozen=True)
 class CutoutCase:
-    """Inputs of `sample_cutouts`: a window case and the law of the cutout."""
+    """Inputs of `sample_cutouts`: a window case, whose laws hold those of the cutouts."""
 
     name: str
     window: WindowCase
-    cutout_law: CutoutLaw
 
     @property
     def inputs(self) -> tuple:
         """Arguments of `sample_cutouts` in its order; windows and turns are the reference's."""
         case = self.window
         windows, turns = case.expected[:2]
-        laws = (case.law, self.cutout_law)
-        return (case.integrals, windows, turns, case.index, case.shapes, case.key, laws)
+        return (case.integrals, windows, turns, case.index, case.shapes, case.key, case.laws)
 
     @cached_property
     def expected(self) -> np.ndarray:
@@ -199,6 +188,7 @@ class ViewCase:
     cutout_law: CutoutLaw = NO_CUTOUT
     key: tuple[int, int] = (1234, 5)
     tolerance: str = "pixels"
+    num_before: int = 0  # views of a group before
 
     @cached_property
     def index(self) -> np.ndarray:
@@ -218,21 +208,28 @@ class ViewCase:
     def window(self) -> WindowCase:
         """The windows of these views."""
         shapes = np.array([image.shape for image in self.images], np.int32)
+        groups = (GroupLaw(self.law, len(self.looks), self.cutout_law),)
+        if self.num_before:
+            groups = (GroupLaw(WindowLaw(), self.num_before), *groups)
         return WindowCase(
-            self.name, self.maps, self.index, shapes, self.key, self.law, len(self.looks)
+            self.name, self.maps, self.index, shapes, self.key, ViewLaws(groups)
         )
 
     @cached_property
     def plan(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Windows, turns and cutouts."""
-        cutouts = CutoutCase(self.name, self.window, self.cutout_law).expected
+        cutouts = CutoutCase(self.name, self.window).expected
         return (*self.window.expected[:2], cutouts)
 
     @property
+    def group(self) -> GroupLooks:
+        """What `render_views` is told of these views."""
+        return GroupLooks(self.looks, self.size, self.law.rotation_degrees, self.num_before)
+
+    @property
     def inputs(self) -> tuple:
-        """Arguments of `reference.render_views` in its order; twins take `inputs[:-1]`."""
+        """Arguments of `reference.render_views` in its order."""
         saliency = (self.maps, self.window.marks)
-        looks = (self.law, self.looks)
         return (
             self.images,
             self.ranges,
@@ -240,6 +237,5 @@ class ViewCase:
             self.plan,
             self.index,
             self.key,
-            looks,
-            self.size,
+            self.group,
         )

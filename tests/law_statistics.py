@@ -7,7 +7,7 @@ from scipy import stats
 
 from gca_dali_kernels.cpu.integrate_maps import integrate_maps
 from gca_dali_kernels.cpu.sample_windows import sample_windows
-from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
+from gca_dali_kernels.law import UNITS_PER_CELL, ViewLaws, WindowLaw
 
 # Keys are fixed, so a test gives the same p each time: a wrong law gives far less than this.
 LEAST_P = 1e-3
@@ -31,14 +31,13 @@ def draw_windows(
     Each has a sample index of its own.
     """
     integrals, marks = integrate_maps(saliency[None])
-    windows, turns, retained, grown = sample_windows(
+    windows, turns, retained, grown, _ = sample_windows(
         np.broadcast_to(integrals, (count, *integrals.shape[1:])),
         np.broadcast_to(marks, (count, 5)),
         np.arange(count),
         np.broadcast_to(np.array(shape, np.int32), (count, 2)),
         (seed, 0),
-        law,
-        1,
+        ViewLaws.one(law, 1),
     )
     cells = np.array(saliency.shape * 2) * UNITS_PER_CELL
     return windows[:, 0] / cells, turns[:, 0], retained[:, 0], grown[:, 0]

@@ -7,8 +7,8 @@ import torch
 from torchvision.transforms.v2.functional import resized_crop
 
 from gca_dali_kernels.cpu.render_views import render_views
-from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
-from gca_dali_kernels.look import ViewLook
+from gca_dali_kernels.law import UNITS_PER_CELL
+from gca_dali_kernels.look import GroupLooks, ViewLook
 
 
 def render_windows(
@@ -33,11 +33,10 @@ def render_windows(
     maps, marks = np.zeros((1, *image.shape), np.uint8), np.zeros((1, 5), np.int32)
     turns = np.tile(np.array([-1, 0], np.int32), (1, count, 1))
     plan = (windows_px[None] * UNITS_PER_CELL, turns, np.zeros((1, count, 4), np.int32))
-    views = np.empty((1, count, *size), np.float32)
     ranges = np.array([value_range], np.float32)
-    looks = (WindowLaw(), (ViewLook(),) * count)
-    render_views([image], ranges, (maps, marks, *plan), np.array([0]), (0, 0), looks, views)
-    return views[0]
+    group = GroupLooks((ViewLook(),) * count, size)
+    given = ([image], ranges, (maps, marks, *plan), np.array([0]), (0, 0))
+    return render_views(*given, (group,))[0][:, 0]
 
 
 def crop_with_torchvision(

@@ -36,7 +36,8 @@ def uncertain_pixels(case: ViewCase) -> np.ndarray:
     windows, turns, _ = case.plan
     for b, image in enumerate(case.images):
         for v, look in enumerate(case.looks):
-            centres = centres_of(case, b, windows[b, v], turns[b, v])
+            planned = case.num_before + v
+            centres = centres_of(case, b, windows[b, planned], turns[b, planned])
             edges = np.stack([centres, np.array(image.shape) - centres])
             uncertain[b, v] = (np.abs(edges) < BAND).any(axis=(0, -1))
             if look.solarize:
@@ -52,6 +53,6 @@ def uncertain_pixels(case: ViewCase) -> np.ndarray:
 def centres_of(case: ViewCase, b: int, window: np.ndarray, turn: np.ndarray) -> np.ndarray:
     """Return where the pixels of a view of image `b` lie in it, [height, width, 2]."""
     step, flip = (int(value) for value in turn)
-    rotation = None if step < 0 else tuple(case.law.rotations_q16[step] / 2**16)
+    rotation = None if step < 0 else tuple(case.group.rotations_q16[step] / 2**16)
     shape = case.images[b].shape
     return view_centres(window, case.maps.shape[1:], shape, (rotation, flip), case.size)

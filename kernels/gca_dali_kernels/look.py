@@ -6,10 +6,12 @@ Enters: `ViewLook`, made by a policy, one per view. Leaves: records that `render
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from gca_dali_kernels.law import probability_q32
+from gca_dali_kernels.tables import rotation_table
 
 NO_MASK, SOFT_MASK, HARD_MASK = range(3)
 MASKS = {"none": NO_MASK, "soft": SOFT_MASK, "hard": HARD_MASK}
@@ -24,7 +26,7 @@ LOOK_DTYPE = np.dtype(
     ]
     + [("mask", np.int64)]
     + [(f"{name}_{end}", np.float64) for name in _RANGES for end in ("low", "high")]
-    + [("mean", np.float64), ("deviation", np.float64)]
+    + [(name, np.float64) for name in ("mask_floor", "mean", "deviation")]
 )
 
 
@@ -43,7 +45,9 @@ class ViewLook:
     noise_sigma : tuple of float
         Standard deviation of the noise, intensities being 0 to 1.
     mask : str
-        "none", "soft" (saliency + 0.1, at most 1) or "hard" (80 % of the cells black).
+        "none", "soft" (saliency + `mask_floor`, at most 1) or "hard" (80 % of the cells black).
+    mask_floor : float
+        What the soft mask leaves where nobody looked.
     mean, deviation : float
         The view is (x − mean) / deviation at the end.
     """
@@ -60,6 +64,7 @@ class ViewLook:
     noise_sigma: tuple[float, float] = (0.0, 0.0)
     mask: str = "none"
     mask_probability: float = 0.0
+    mask_floor: float = 0.1
     mean: float = 0.0
     deviation: float = 1.0
     record: np.void = field(init=False, repr=False, compare=False)
@@ -80,5 +85,37 @@ class ViewLook:
         values.append(MASKS[self.mask])
         for name in _RANGES:
             values.extend(getattr(self, name))
-        values.extend((self.mean, self.deviation))
+        values.extend((self.mask_floor, self.mean, self.deviation))
         object.__setattr__(self, "record", np.array([tuple(values)], dtype=LOOK_DTYPE)[0])
+
+
+@dataclass(frozen=True)
+class GroupLooks:
+    """How the views of one group look.
+
+    Attributes
+    ----------
+    looks : tuple of ViewLook
+        One per view of the group.
+    size : tuple of int
+        Height and width of a view in pixels.
+    rotation_degrees : float
+        Of the group's window law: turns are steps of its table.
+    first_view : int
+        Views of all groups before.
+    """
+
+    looks: tuple[ViewLook, ...]
+    size: tuple[int, int]
+    rotation_degrees: float = 0.0
+    first_view: int = 0
+
+    @cached_property
+    def records(self) -> np.ndarray:
+        """The looks' records, `LOOK_DTYPE`, [views of the group]."""
+        return np.array([look.record for look in self.looks], LOOK_DTYPE)
+
+    @cached_property
+    def rotations_q16(self) -> np.ndarray:
+        """Cosine and sine of the angles, int64, [1024, 2]."""
+        return rotation_table(self.rotation_degrees)

@@ -8,7 +8,7 @@ constexpr uint32 WEYL_0 = 0x9E3779B9, WEYL_1 = 0xBB67AE85;
 constexpr int NUM_ROUNDS = 10;
 
 // What a draw is for: the low byte of the counter's last word, the view stands above it.
-enum Purpose { ORDER, SIZE, PLACE, SEARCH, TURN, CUTOUT, APPEARANCE, NOISE, REPLACEMENT };
+enum Purpose { ORDER, SIZE, PLACE, SEARCH, TURN, CUTOUT, APPEARANCE, NOISE, REPLACEMENT, FOCUS };
 
 __device__ inline uint4 philox4x32(uint4 counter, uint2 key) {
 #pragma unroll

@@ -15,7 +15,7 @@ NUM_ROUNDS = 10
 MASK = 0xFFFFFFFF
 
 # What a draw is for: the low byte of the counter's last word, the view stands above it.
-ORDER, SIZE, PLACE, SEARCH, TURN, CUTOUT, APPEARANCE, NOISE, REPLACEMENT = range(9)
+ORDER, SIZE, PLACE, SEARCH, TURN, CUTOUT, APPEARANCE, NOISE, REPLACEMENT, FOCUS = range(10)
 
 
 def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, ...]:

@@ -9,8 +9,9 @@ from scipy import stats
 from gca_dali_kernels.cpu.integrate_maps import integrate_maps
 from gca_dali_kernels.cpu.render_views import render_views
 from gca_dali_kernels.cpu.sample_cutouts import sample_cutouts
-from gca_dali_kernels.law import CutoutLaw, WindowLaw
-from gca_dali_kernels.look import ViewLook
+from gca_dali_kernels.law import CutoutLaw, ViewLaws, WindowLaw
+from gca_dali_kernels.look import GroupLooks, ViewLook
+from gca_dali_kernels.tables import rotation_table
 from law_statistics import LEAST_P, draw_windows, p_of
 
 FLAT = np.full((4, 4), 9, np.uint8)
@@ -28,7 +29,7 @@ def assert_binomial(happened: np.ndarray, probability: float) -> None:
 
 @pytest.mark.parametrize("probability", [0.0, 0.1, 0.5, 1.0])
 def test_flips(probability: float):
-    law = WindowLaw(flip=probability, tau=0.0, weight=0)
+    law = WindowLaw(flip=probability)
     _, turns, *_ = draw_windows(FLAT, (100, 100), law, COUNT)
     assert_binomial(turns[:, 1] == 1, probability)
     assert (turns[:, 0] == -1).all()
@@ -36,7 +37,7 @@ def test_flips(probability: float):
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
 def test_rotations(probability: float):
-    law = WindowLaw(rotation=probability, rotation_degrees=45.0, tau=0.0, weight=0)
+    law = WindowLaw(rotation=probability, rotation_degrees=45.0)
     _, turns, *_ = draw_windows(FLAT, (100, 100), law, COUNT)
     turned = turns[:, 0] >= 0
     assert_binomial(turned, probability)
@@ -45,7 +46,7 @@ def test_rotations(probability: float):
     if probability == 1.0:
         counts = np.bincount(turns[:, 0], minlength=1024)
         assert p_of(stats.chisquare(counts)) > LEAST_P
-        angles = np.rad2deg(np.arctan2(*law.rotations_q16.T[::-1]))
+        angles = np.rad2deg(np.arctan2(*rotation_table(45.0).T[::-1]))
         np.testing.assert_allclose(np.diff(angles), 90 / 1024, atol=2e-3)
         assert abs(angles.mean()) < 1e-3 and np.abs(angles).max() < 45.0
 
@@ -60,7 +61,7 @@ def draw_cutouts(law: CutoutLaw, count: int = COUNT) -> np.ndarray:
         np.arange(count),
         np.broadcast_to(np.array([[100, 100]], np.int32), (count, 2)),
         (0, 0),
-        (WindowLaw(), law),
+        ViewLaws.one(WindowLaw(), 1, law),
     )[:, 0]
 
 
@@ -85,10 +86,9 @@ def test_cutouts_are_uniform_in_side_and_place():
 
 def render_flat(look: ViewLook, value: float, count: int, size: tuple[int, int]) -> np.ndarray:
     """Return one view of each of `count` flat images, [count, height, width]."""
-    views = np.empty((count, 1, *size), np.float32)
     whole = np.broadcast_to(np.array([[[0, 0, 1024, 1024]]], np.int32), (count, 1, 4))
     upright = np.broadcast_to(np.array([[[-1, 0]]], np.int32), (count, 1, 2))
-    render_views(
+    (views,) = render_views(
         [np.full((4, 4), value, np.float32)] * count,
         np.broadcast_to(np.array([[0.0, 1.0]], np.float32), (count, 2)),
         (
@@ -100,10 +100,9 @@ def render_flat(look: ViewLook, value: float, count: int, size: tuple[int, int])
         ),
         np.arange(count),
         (0, 0),
-        (WindowLaw(), (look,)),
-        views,
+        (GroupLooks((look,), size),),
     )
-    return views[:, 0]
+    return views[0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`size_first`: places of one size follow share^weight where the share is at least tau.
+"""`hold`: places of one size follow share^weight where the share is at least tau.
 
 The probability of each bin of places is integrated on a fine grid: no second sampler.
 """
@@ -11,6 +11,7 @@ from scipy import stats
 
 from benchmarks.ops.plain_windows import integrate_map, mass_in
 from gca_dali_kernels.law import WindowLaw
+from gca_dali_kernels.tables import beta_table
 from law_statistics import LEAST_P, draw_windows, one_sample_p, p_of, two_spots
 
 SHAPE = (300, 400)
@@ -65,7 +66,7 @@ def test_places_with_tau(weight: int):
     assert one_sample_p(counts[inside], probabilities[inside]) > LEAST_P
 
 
-def test_size_first_keeps_the_drawn_sizes():
+def test_hold_keeps_the_drawn_sizes():
     """Unlike rejection, tau does not make the windows larger where places hold it."""
     saliency = np.zeros((16, 12), np.uint8)
     saliency[2, 2] = 255
@@ -87,7 +88,7 @@ def test_contrastive_crop_follows_the_beta_law():
     saliency = np.zeros((16, 12), np.uint8)
     saliency[5:12, 3:10] = 200
     law = WindowLaw(
-        law="contrastive_crop", size="zoom", size_range=(4.0, 4.0), tau=0.0, weight=0, beta=0.6
+        law="contrastive_crop", size="zoom", size_range=(4.0, 4.0), beta=0.6
     )
     windows, *_ = draw_windows(saliency, SHAPE, law, 20_000)
     centres = (windows[:, :2] + windows[:, 2:]) / 2
@@ -103,6 +104,6 @@ def test_contrastive_crop_follows_the_beta_law():
 
 @pytest.mark.parametrize("beta", [0.5, 0.6, 1.0, 2.0, 5.0])
 def test_beta_table(beta: float):
-    table = WindowLaw(beta=beta).betas_q16 / 2**16
+    table = beta_table(beta) / 2**16
     exact = stats.beta(beta, beta).ppf(np.arange(1025) / 1024)
     np.testing.assert_allclose(table, exact, atol=2e-5)

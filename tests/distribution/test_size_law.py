@@ -35,7 +35,7 @@ def draw_with_torchvision(shape, scale, ratio, count) -> np.ndarray:
     ],
 )
 def test_same_law_as_torchvision(shape, scale, ratio):
-    law = WindowLaw(size_range=scale, aspect_range=ratio, tau=0.0, weight=0)
+    law = WindowLaw(size_range=scale, aspect_range=ratio)
     ours, *_ = draw_windows(FLAT, shape, law, COUNT)
     theirs = draw_with_torchvision(shape, scale, ratio, COUNT // 2)
     edges = quantile_edges(theirs, (5, 4, 3, 3))
@@ -44,7 +44,7 @@ def test_same_law_as_torchvision(shape, scale, ratio):
 
 def test_an_area_that_fits_no_aspect_keeps_its_area():
     """Torchvision takes a central strip; we keep the area drawn and fill the narrow side."""
-    law = WindowLaw(size_range=(0.8, 0.8), tau=0.0, weight=0)
+    law = WindowLaw(size_range=(0.8, 0.8))
     windows, *_ = draw_windows(FLAT, (100, 1000), law, 500)
     height, width = windows[:, 2] - windows[:, 0], windows[:, 3] - windows[:, 1]
     assert (height == 1.0).all()
@@ -52,7 +52,7 @@ def test_an_area_that_fits_no_aspect_keeps_its_area():
 
 
 def test_zoom_is_uniform_and_keeps_the_aspect():
-    law = WindowLaw(size="zoom", size_range=(1.0, 2.0), tau=0.0, weight=0)
+    law = WindowLaw(size="zoom", size_range=(1.0, 2.0))
     windows, *_ = draw_windows(FLAT, (100, 1000), law, COUNT)
     height, width = windows[:, 2] - windows[:, 0], windows[:, 3] - windows[:, 1]
     np.testing.assert_allclose(height, width, atol=1 / 256 / 12)
@@ -61,7 +61,7 @@ def test_zoom_is_uniform_and_keeps_the_aspect():
 
 def test_views_and_purposes_are_independent():
     """Size, place and the second view's place share no word."""
-    law = WindowLaw(size_range=(0.1, 0.3), tau=0.0, weight=0)
+    law = WindowLaw(size_range=(0.1, 0.3))
     windows, turns, *_ = draw_windows(FLAT, (500, 500), law, COUNT)
     other, *_ = draw_windows(FLAT, (500, 500), law, COUNT, seed=1)
     height, width = windows[:, 2] - windows[:, 0], windows[:, 3] - windows[:, 1]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gca_dali_kernels.cpu import render_views as cpu
 from gca_dali_kernels.law import WindowLaw
-from gca_dali_kernels.look import ViewLook
+from gca_dali_kernels.look import GroupLooks, ViewLook
 from gca_dali_kernels.reference import render_views as reference
 from gca_dali_kernels.reference.integrate_maps import integrate_maps
-from kernel_cases import pyramid_cases, view_cases
-from kernel_inputs import ViewCase
+from gca_dali_kernels.tables import NUM_STEPS
+from kernel_cases import EVERY_OTHER, WHOLE_LAW, pyramid_cases, view_cases, view_maps
+from kernel_inputs import ViewCase, make_image
 from view_comparison import assert_views_match
 
 IMAGE = np.array([[0, 100, 200], [10, 110, 210], [20, 120, 220]], np.uint8)
@@ -20,14 +23,14 @@ WHOLE = (0, 0, 768, 768)
 NO_CUTOUT = (0, 0, 0, 0)
 
 
-def render_cpu(*inputs, views_first: bool = False):
-    """Call the Numba twin with the reference's arguments."""
-    images, ranges, saliency, plan, index, key, looks, size = inputs
-    shape = (len(looks[1]), len(images)) if views_first else (len(images), len(looks[1]))
-    views = np.full((*shape, *size), np.nan, np.float32)
-    views = views.swapaxes(0, 1) if views_first else views
-    cpu.render_views(images, ranges, (*saliency, *plan), index, key, looks, views)
-    return views
+def render_cpu(images, ranges, saliency, plan, index, key, group):
+    """Call the Numba twin with the reference's arguments; what came before is another group."""
+    groups = (group,)
+    if group.first_view:
+        before = (ViewLook(blur=1.0, blur_sigma_px=(1.0, 1.0)),) * group.first_view
+        groups = (GroupLooks(before, (9, 40)), group)
+    views = cpu.render_views(images, ranges, (*saliency, *plan), index, key, groups)
+    return views[-1].swapaxes(0, 1)
 
 
 MODULES = pytest.mark.parametrize(
@@ -40,10 +43,11 @@ def render_one(render, plan, look=None, size=(3, 3), law=None):
     maps = SALIENCY[None]
     arrays = tuple(np.array([[part]], np.int32) for part in plan)
     ranges = np.array([[0.0, 250.0]], np.float32)
-    looks = (law or WindowLaw(), (look or ViewLook(),))
+    degrees = law.rotation_degrees if law else 0.0
+    group = GroupLooks((look or ViewLook(),), size, degrees)
     marks = integrate_maps(maps)[1]
     index = np.array([0])
-    views = render([IMAGE], ranges, (maps, marks), arrays, index, (0, 0), looks, size)
+    views = render([IMAGE], ranges, (maps, marks), arrays, index, (0, 0), group)
     return views[0, 0]
 
 
@@ -67,7 +71,7 @@ def test_window_by_hand(render):
 def test_rotation_by_hand(render):
     """A quarter turn: the window's top looks to the right of the image, so the view turns left."""
     law = WindowLaw(rotation=1.0, rotation_degrees=90.0)
-    last = len(law.rotations_q16) - 1
+    last = NUM_STEPS - 1
     view = render_one(render, (WHOLE, (last, 0), NO_CUTOUT), law=law)
     # The last step is 89.9 degrees, not 90.
     np.testing.assert_allclose(view, np.rot90(IMAGE, 1) / 250, atol=0.003)
@@ -80,7 +84,7 @@ def test_rotation_by_hand(render):
 @MODULES
 def test_outside_of_a_turned_image_is_black(render):
     law = WindowLaw(rotation=1.0, rotation_degrees=45.0)
-    last = len(law.rotations_q16) - 1
+    last = NUM_STEPS - 1
     view = render_one(render, (WHOLE, (last, 0), NO_CUTOUT), ViewLook(mean=-1.0), (9, 9), law)
     np.testing.assert_allclose(view[[0, 0, -1, -1], [0, -1, 0, -1]], 1.0)
     assert (view[4] > 1.0).sum() >= 8
@@ -147,12 +151,23 @@ def test_parity(case: ViewCase):
     assert_views_match(case, render_cpu(*case.inputs))
 
 
-def test_views_may_come_first_in_memory():
-    case = view_cases()[0]
-    views = render_cpu(*case.inputs)
-    np.testing.assert_array_equal(render_cpu(*case.inputs, views_first=True), views)
-    with pytest.raises(ValueError, match="views must be contiguous"):
-        cpu.as_planes(np.empty((2, 3, 4, 8), np.float32)[..., ::2])
+def test_groups_share_a_pyramid_and_nothing_else():
+    """Views of two sizes in one call are those of two calls, to the bit."""
+    shapes = [(301, 407), (33, 70), (512, 400)]
+    images = [make_image(shape, "uint8", seed) for seed, shape in enumerate(shapes)]
+    # A changed contrast would enlarge what the pyramid differs by.
+    look = replace(EVERY_OTHER, jitter=0.0)
+    large = ViewCase("large", images, view_maps(3), WHOLE_LAW, (look,) * 2, (64, 48))
+    small = replace(large, looks=(look,) * 5, size=(16, 16), num_before=2)
+    plan = (large.maps, large.window.marks, *small.plan)
+    shared = (images, large.ranges, plan, large.index, large.key)
+    together = cpu.render_views(*shared, (large.group, small.group))
+    assert [views.shape for views in together] == [(2, 3, 64, 48), (5, 3, 16, 16)]
+    alone = cpu.render_views(*shared, (large.group,))
+    np.testing.assert_array_equal(together[0], alone[0])
+    for views, case in zip(together, (large, small), strict=True):
+        loose = replace(case, tolerance="pyramid_border")
+        assert_views_match(loose, views.swapaxes(0, 1))
 
 
 @pytest.mark.parametrize("case", pyramid_cases(), ids=lambda case: case.name)

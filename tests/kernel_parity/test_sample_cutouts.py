@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gca_dali_kernels.cpu import sample_cutouts as cpu
-from gca_dali_kernels.law import CutoutLaw, WindowLaw
+from gca_dali_kernels.law import CutoutLaw, ViewLaws, WindowLaw
 from gca_dali_kernels.reference import sample_cutouts as reference
 from gca_dali_kernels.reference.integrate_maps import integrate_maps
 from kernel_cases import cutout_cases
@@ -21,7 +21,7 @@ def sample_one(module, saliency, cutout_law, index, turns=UPRIGHT):
     """Return the cutout of the whole of a 3 × 3 map."""
     integrals, _ = integrate_maps(np.array([saliency], np.uint8))
     shapes = np.array([[30, 30]], np.int32)
-    laws = (WindowLaw(), cutout_law)
+    laws = ViewLaws.one(WindowLaw(), 1, cutout_law)
     cutouts = module.sample_cutouts(
         integrals, WHOLE, turns, np.array([index]), shapes, (0, 0), laws
     )

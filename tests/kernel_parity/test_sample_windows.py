@@ -7,7 +7,7 @@ import pytest
 
 from gca_dali_kernels.cpu import mass as cpu_mass
 from gca_dali_kernels.cpu import sample_windows as cpu
-from gca_dali_kernels.law import WindowLaw
+from gca_dali_kernels.law import ViewLaws, WindowLaw
 from gca_dali_kernels.reference import mass as reference_mass
 from gca_dali_kernels.reference import sample_windows as reference
 from gca_dali_kernels.reference.integrate_maps import integrate_maps
@@ -64,9 +64,10 @@ def test_window_by_hand(mass, sample):
     maps[0, 1, 1] = 9
     integrals, marks = integrate_maps(maps)
     law = WindowLaw(size="zoom", size_range=(2.0, 2.0), tau=1.0, weight=1, flip=0.0)
+    laws = ViewLaws.one(law, 1)
     for index in range(20):
-        windows, turns, retained, grown = sample(
-            integrals, marks, np.array([index]), np.array([[30, 30]], np.int32), (0, 0), law, 1
+        windows, turns, retained, grown, _ = sample(
+            integrals, marks, np.array([index]), np.array([[30, 30]], np.int32), (0, 0), laws
         )
         y0, x0, y1, x1 = windows[0, 0]
         assert (y1 - y0, x1 - x0) == (384, 384)
@@ -82,8 +83,9 @@ def test_growth_by_hand(mass, sample):
     maps[0, 0, 0] = maps[0, 2, 2] = 1
     integrals, marks = integrate_maps(maps)
     law = WindowLaw(size="zoom", size_range=(3.0, 3.0), tau=0.75, weight=0)
-    windows, _, retained, grown = sample(
-        integrals, marks, np.array([5]), np.array([[30, 30]], np.int32), (0, 0), law, 1
+    laws = ViewLaws.one(law, 1)
+    windows, _, retained, grown, _ = sample(
+        integrals, marks, np.array([5]), np.array([[30, 30]], np.int32), (0, 0), laws
     )
     y0, x0, y1, x1 = (int(edge) for edge in windows[0, 0])
     assert grown[0, 0] and retained[0, 0] >= 0.75
@@ -96,7 +98,7 @@ def test_growth_by_hand(mass, sample):
 @pytest.mark.parametrize("case", window_cases(), ids=lambda case: case.name)
 def test_parity(case: WindowCase):
     for name, got, expected in zip(
-        ("windows", "turns", "retained", "grown"),
+        ("windows", "turns", "retained", "grown", "focus"),
         cpu.sample_windows(*case.inputs),
         case.expected,
         strict=True,

@@ -19,19 +19,17 @@ from view_comparison import centres_of
 
 def render(case: ViewCase, rows: np.ndarray, num_threads: int) -> np.ndarray:
     """Render some images of a case."""
-    images, ranges, saliency, plan, index, key, looks, size = case.inputs
-    views = np.full((len(rows), len(case.looks), *size), np.nan, np.float32)
-    render_views(
+    images, ranges, saliency, plan, index, key, group = case.inputs
+    (views,) = render_views(
         [images[row] for row in rows],
         ranges[rows],
         tuple(array[rows] for array in (*saliency, *plan)),
         index[rows],
         key,
-        looks,
-        views,
+        (group,),
         num_threads,
     )
-    return views
+    return views.swapaxes(0, 1)
 
 
 @pytest.mark.parametrize("rotation", [0.0, 0.5])
@@ -40,7 +38,7 @@ def test_same_key_same_pixels(rotation: float):
     shapes = [(37, 41), (64, 64), (301, 200), (1, 1), (400, 9), (97, 150)]
     dtypes = ["uint8", "uint16"]
     images = [make_image(shape, dtype) for dtype in dtypes for shape in shapes]
-    law = WindowLaw(tau=0.2, rotation=rotation, rotation_degrees=45.0)
+    law = WindowLaw(tau=0.2, weight=1, rotation=rotation, rotation_degrees=45.0)
     case = ViewCase(
         "all_kinds",
         images,
@@ -72,11 +70,12 @@ class ShownMaps:
         # Pixels are not read: a broadcast holds a single one.
         images = [np.broadcast_to(np.uint8(0), shape) for shape in shapes]
         maps = np.stack([make_map("blobs", grid, seed) for seed in range(len(images))])
-        self.case = ViewCase("mass", images, maps, law, (EVERY_OTHER,) * 2, (200, 200))
+        looks = (EVERY_OTHER,) * 2
+        self.case = ViewCase("mass", images, maps, law, looks, (200, 200), cutout_law)
         window = self.case.window
-        self.windows, self.turns, self.retained, _ = sample_windows(*window.inputs)
+        self.windows, self.turns, self.retained, *_ = sample_windows(*window.inputs)
         drawn = (window.integrals, self.windows, self.turns, window.index, window.shapes)
-        self.cutouts = sample_cutouts(*drawn, window.key, (law, cutout_law))
+        self.cutouts = sample_cutouts(*drawn, window.key, window.laws)
         self.places = [(b, v) for b in range(len(images)) for v in range(2)]
 
     def show(self, b: int, v: int) -> np.ndarray:
@@ -93,7 +92,7 @@ class ShownMaps:
 @pytest.mark.parametrize("degrees", [0.0, 10.0, 45.0, 180.0])
 def test_retained_is_the_mass_that_the_view_shows(grid: tuple[int, int], degrees: float):
     """Turned windows included: the kernel scans four rows per cell, the view counts pixels."""
-    law = WindowLaw(tau=0.3, rotation=1.0, rotation_degrees=degrees, num_candidates=200)
+    law = WindowLaw(tau=0.3, weight=1, rotation=1.0, rotation_degrees=degrees, num_candidates=200)
     drawn = ShownMaps(grid, law, CutoutLaw())
     assert (drawn.turns[..., 0] >= 0).mean() > 0.5
     for b, v in drawn.places:
@@ -107,7 +106,7 @@ def test_retained_is_the_mass_that_the_view_shows(grid: tuple[int, int], degrees
 @pytest.mark.parametrize("rotation", [0.0, 1.0])
 @pytest.mark.parametrize(("max_loss", "least_cutouts"), [(0.0, 6), (0.1, 50), (0.5, 60)])
 def test_cutouts_hide_at_most_max_loss(rotation: float, max_loss: float, least_cutouts: int):
-    law = WindowLaw(tau=0.3, rotation=rotation, rotation_degrees=45.0)
+    law = WindowLaw(tau=0.3, weight=1, rotation=rotation, rotation_degrees=45.0)
     cutout_law = CutoutLaw(probability=1.0, max_loss=max_loss, num_redraws=200)
     drawn = ShownMaps((64, 64), law, cutout_law)
     for b, v in drawn.places:
@@ -121,7 +120,7 @@ def test_cutouts_hide_at_most_max_loss(rotation: float, max_loss: float, least_c
 
 def test_a_cutout_of_the_whole_view_covers_its_mass():
     """Turned or not: what is counted under the cutout is what is counted in the window."""
-    law = WindowLaw(tau=0.0, weight=0, rotation=0.7, rotation_degrees=45.0)
+    law = WindowLaw(rotation=0.7, rotation_degrees=45.0)
     allowed = CutoutLaw(probability=1.0, side_range=(1.0, 1.0), max_loss=1.0)
     for cutout_law, covers in ((allowed, True), (replace(allowed, max_loss=0.97), False)):
         assert (ShownMaps((64, 64), law, cutout_law).cutouts.any(axis=-1) == covers).all()

@@ -113,12 +113,12 @@ def add_noise(view, sigma, key, v) -> None:
 
 
 @compiled
-def mask_softly(view, saliency) -> None:
-    """Multiply by saliency (0…255) over 255 plus 0.1, at most 1."""
+def mask_softly(view, saliency, floor) -> None:
+    """Multiply by saliency (0…255) over 255 plus a floor, at most 1."""
     for i in range(view.shape[0]):
         line, values = view[i], saliency[i]
         for j in range(view.shape[1]):
-            line[j] *= min(values[j] * F32(1 / 255) + F32(0.1), ONE)
+            line[j] *= min(values[j] * F32(1 / 255) + floor, ONE)
 
 
 @compiled

@@ -33,10 +33,10 @@ from gca_dali_kernels.cpu.resample import (
     sum_separable,
     tent_taps,
 )
-from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
-from gca_dali_kernels.look import LOOK_DTYPE, NO_MASK, SOFT_MASK, ViewLook
+from gca_dali_kernels.law import UNITS_PER_CELL
+from gca_dali_kernels.look import NO_MASK, SOFT_MASK, GroupLooks
 from gca_dali_kernels.philox import APPEARANCE
-from gca_dali_kernels.reference.sample_windows import UPRIGHT
+from gca_dali_kernels.reference.draw import UPRIGHT
 
 F32 = np.float32
 
@@ -47,26 +47,33 @@ def render_views(
     plan: tuple[np.ndarray, ...],
     index: np.ndarray,
     key: tuple[int, int],
-    looks: tuple[WindowLaw, tuple[ViewLook, ...]],
-    views: np.ndarray,
+    groups: tuple[GroupLooks, ...],
     num_threads: int = 1,
-) -> None:
-    """Render V views of each of B images into `views`; see `reference.render_views`.
+) -> tuple[np.ndarray, ...]:
+    """Render the views of all groups, of each of B images; see `reference.render_views`.
 
     Parameters
     ----------
     plan : tuple of numpy.ndarray
         Maps, marks, windows, turns and cutouts, as the reference takes them in two tuples.
-    views : numpy.ndarray, float32, [B, V, height, width]
-        Written in place; contiguous, or an array [V, B, height, width] with its axes swapped.
+    groups : tuple of GroupLooks
+        All groups in order: they share one pyramid of each image.
     num_threads : int
         0 means one per core; the views do not depend on it.
+
+    Returns
+    -------
+    tuple of numpy.ndarray, float32
+        [views of the group, B, height, width] for each group, in one piece of memory.
     """
-    law, view_looks = looks
-    records = np.array([look.record for look in view_looks], dtype=LOOK_DTYPE)
+    records = np.concatenate([group.records for group in groups])
+    rotations = np.stack([group.rotations_q16 for group in groups])
     words = np.array([key[0], key[1], 0], np.uint64)
     maps, marks, windows, turns, cutouts = plan
-    planes, numbers = as_planes(views)
+    shapes = [(len(group.looks), len(images), *group.size) for group in groups]
+    starts = np.cumsum([0, *(math.prod(shape) for shape in shapes)]).tolist()
+    pixels = np.empty(starts[-1], np.float32)
+    places = lay_out_views(shapes, starts)
 
     def work(first: int, last: int) -> None:
         for b in range(first, last):
@@ -78,12 +85,28 @@ def render_views(
                 (ranges[b], maps[b], marks[b]),
                 (windows[b], turns[b], cutouts[b]),
                 one_key,
-                (law.rotations_q16, records),
-                planes,
-                numbers[b],
+                (rotations, records, places),
+                pixels,
+                b,
             )
 
     run_parallel(work, len(images), num_threads)
+    ends = zip(starts, starts[1:], shapes, strict=False)
+    return tuple(pixels[first:last].reshape(shape) for first, last, shape in ends)
+
+
+def lay_out_views(shapes: list[tuple[int, ...]], starts: list[int]) -> np.ndarray:
+    """Return where the views of image 0 lie: group, height, width and first pixel, int64, [V, 4].
+
+    The views of image b lie b times their pixels behind.
+    """
+    rows = []
+    for group, ((num_views, num_images, height, width), start) in enumerate(
+        zip(shapes, starts, strict=False)
+    ):
+        step = num_images * height * width
+        rows += [(group, height, width, start + view * step) for view in range(num_views)]
+    return np.array(rows, np.int64)
 
 
 def read_only(image: np.ndarray) -> np.ndarray:
@@ -96,41 +119,22 @@ def read_only(image: np.ndarray) -> np.ndarray:
     return image
 
 
-def as_planes(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same memory as [B · V, height, width], and the number of each view in it, [B, V].
-
-    Raises
-    ------
-    ValueError
-        If neither B nor V comes first in memory.
-    """
-    first = views if views.flags.c_contiguous else views.swapaxes(0, 1)
-    if not first.flags.c_contiguous:
-        raise ValueError(
-            f"views must be contiguous, got strides {views.strides}. Swap no other axes than the "
-            "first two."
-        )
-    numbers = np.arange(views.shape[0] * views.shape[1]).reshape(first.shape[:2])
-    if first is not views:
-        numbers = np.ascontiguousarray(numbers.T)
-    return first.reshape(-1, *views.shape[2:]), numbers
-
-
 @compiled
-def render_image(image, like_sums, saliency, plan, key, looks, planes, numbers) -> None:
+def render_image(image, like_sums, saliency, plan, key, looks, pixels, b) -> None:
     """Render all views of one image, from the level of the pyramid that suits each.
 
     `like_sums` is an empty array of the type of that pyramid.
     """
-    shape, num_views = image.shape, len(numbers)
+    shape, places = image.shape, looks[2]
+    num_views = len(places)
     inputs = (saliency, plan, key, looks)
     levels = np.empty(num_views, np.int64)
     for v in range(num_views):
         y0, x0, y1, x1 = window_px(plan[0][v], saliency[1].shape, shape)
-        scales = (y1 - y0) / planes.shape[1], (x1 - x0) / planes.shape[2]
+        scales = (y1 - y0) / places[v, 1], (x1 - x0) / places[v, 2]
         levels[v] = choose_level(scales[0], scales[1], shape[0], shape[1])
         if levels[v] == 0:
-            render_one(image, (0, 0), shape, 0, v, inputs, planes[numbers[v]])
+            render_one(image, (0, 0), shape, 0, v, inputs, plane(pixels, places[v], b))
     highest = levels.max()
     if highest == 0:
         return
@@ -140,11 +144,20 @@ def render_image(image, like_sums, saliency, plan, key, looks, planes, numbers) 
     for level in range(1, highest + 1):
         for v in range(num_views):
             if levels[v] == level:
-                render_one(sums, (top, left), shape, level, v, inputs, planes[numbers[v]])
+                view = plane(pixels, places[v], b)
+                render_one(sums, (top, left), shape, level, v, inputs, view)
         if level < highest:
             smaller = np.empty((sums.shape[0] // 2, sums.shape[1] // 2), sums.dtype)
             halve(sums, (0, 0), smaller)
             sums = smaller
+
+
+@compiled
+def plane(pixels, place, b):
+    """Return the memory of a view of image `b`, [height, width]."""
+    num_pixels = place[1] * place[2]
+    first = place[3] + b * num_pixels
+    return pixels[first : first + num_pixels].reshape(place[1], place[2])
 
 
 @compiled
@@ -169,7 +182,7 @@ def seen_region(plan, levels, highest, grid, shape):
 @compiled
 def render_one(source, corner, shape, level, v, inputs, view) -> None:
     """Render view `v` from the sums after `level` halvings, which begin at `corner`."""
-    (ranges, saliency, mark), (windows, turns, cutouts), key, (rotations_q16, looks) = inputs
+    (ranges, saliency, mark), (windows, turns, cutouts), key, (rotations, looks, places) = inputs
     look, flip, step = looks[v], turns[v, 1], turns[v, 0]
     window = window_px(windows[v], saliency.shape, shape)
     y0, x0, y1, x1 = window
@@ -185,7 +198,8 @@ def render_one(source, corner, shape, level, v, inputs, view) -> None:
     if step == UPRIGHT:
         resample_upright(source, seen, rest, level, flip, sharp)
     else:
-        cosine, sine = rotations_q16[step, 0] / 65536.0, rotations_q16[step, 1] / 65536.0
+        rotation = rotations[places[v, 0], step]
+        cosine, sine = rotation[0] / 65536.0, rotation[1] / 65536.0
         resample_turned(source, seen, rest, level, (cosine, sine, flip), low, sharp)
     scale_intensity(sharp, F32(1.0) / (high - low), low / (low - high))
     if blurred:
@@ -206,7 +220,7 @@ def render_one(source, corner, shape, level, v, inputs, view) -> None:
         values = np.empty(view.shape, F32)
         view_saliency(saliency, window, shape, (cosine, sine, flip), values)
         if look.mask == SOFT_MASK:
-            mask_softly(view, values)
+            mask_softly(view, values, F32(look.mask_floor))
         else:
             mask_hard(view, values, mark[4])
     finish_view(view, cutouts[v], look)

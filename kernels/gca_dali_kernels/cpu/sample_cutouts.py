@@ -8,11 +8,12 @@ from gca_dali_kernels.cpu.compiled import borrowing, compiled
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright, turn_corner
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
-from gca_dali_kernels.cpu.sample_windows import cell_aspect, window_mass
-from gca_dali_kernels.law import CutoutLaw, WindowLaw
+from gca_dali_kernels.cpu.draw import cell_aspect
+from gca_dali_kernels.cpu.sample_windows import window_mass
+from gca_dali_kernels.law import ViewLaws
 from gca_dali_kernels.philox import CUTOUT
+from gca_dali_kernels.reference.draw import UPRIGHT
 from gca_dali_kernels.reference.sample_cutouts import ONE
-from gca_dali_kernels.reference.sample_windows import UPRIGHT
 
 
 def sample_cutouts(
@@ -22,13 +23,13 @@ def sample_cutouts(
     index: np.ndarray,
     shapes: np.ndarray,
     key: tuple[int, int],
-    laws: tuple[WindowLaw, CutoutLaw],
+    laws: ViewLaws,
     num_threads: int = 1,
 ) -> np.ndarray:
     """Draw one cutout for each view, int32, [B, V, 4]; see `reference.sample_cutouts`."""
-    law, cutout_law = laws
     cutouts = np.zeros(windows.shape, np.int32)
-    if cutout_law.record["probability_q32"] == 0:
+    records = laws.cutout_records
+    if not records["probability_q32"].any():
         return cutouts
     words = np.array(key, np.uint64)
 
@@ -37,8 +38,7 @@ def sample_cutouts(
         cutout_part(
             (integrals[part], windows[part], turns[part], index[part], shapes[part]),
             words,
-            cutout_law.record,
-            law.rotations_q16,
+            (records, laws.rotations_q16, laws.group_of_view),
             cutouts[part],
         )
 
@@ -47,13 +47,15 @@ def sample_cutouts(
 
 
 @borrowing
-def cutout_part(inputs, words, law, rotations_q16, cutouts) -> None:
+def cutout_part(inputs, words, laws, cutouts) -> None:
     """Draw all cutouts of a part of the batch."""
     integrals, windows, turns, index, shapes = inputs
+    records, rotations, groups = laws
     for b in range(len(index)):
         key = (words[0], words[1], np.uint64(index[b]))
         aspect_q16 = cell_aspect(integrals[b], shapes[b])
         for v in range(windows.shape[1]):
+            law, rotations_q16 = records[groups[v]], rotations[groups[v]]
             purpose = CUTOUT | (v << 8)
             if draw(key, purpose, 0)[0] >= law.probability_q32:
                 continue

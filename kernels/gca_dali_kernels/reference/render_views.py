@@ -13,15 +13,16 @@ import math
 import numpy as np
 
 from gca_dali_kernels import philox
-from gca_dali_kernels.law import UNITS_PER_CELL, WindowLaw
+from gca_dali_kernels.law import UNITS_PER_CELL
 from gca_dali_kernels.look import (
     HARD_MASK,
     NOISE_DEVIATION,
     NOISE_MEAN,
     SOFT_MASK,
+    GroupLooks,
     ViewLook,
 )
-from gca_dali_kernels.reference.sample_windows import UPRIGHT
+from gca_dali_kernels.reference.draw import UPRIGHT
 
 WORD = 2.0**-32
 
@@ -33,10 +34,9 @@ def render_views(
     plan: tuple[np.ndarray, np.ndarray, np.ndarray],
     index: np.ndarray,
     key: tuple[int, int],
-    looks: tuple[WindowLaw, tuple[ViewLook, ...]],
-    size: tuple[int, int],
+    looks: GroupLooks,
 ) -> np.ndarray:
-    """Render V views of each of B images.
+    """Render the views of one group, of each of B images.
 
     Parameters
     ----------
@@ -50,23 +50,22 @@ def render_views(
     index : numpy.ndarray, int64, [B]
     key : tuple of int
         Seed and epoch.
-    looks : tuple
-        The window law, for its rotation table, and one look per view.
-    size : tuple of int
-        Height and width of a view in pixels.
+    looks : GroupLooks
+        Looks, size and first view of the group.
 
     Returns
     -------
-    numpy.ndarray, float64, [B, V, height, width]
+    numpy.ndarray, float64, [B, views of the group, height, width]
     """
-    law, view_looks = looks
-    views = np.zeros((len(images), len(view_looks), *size))
+    size = looks.size
+    views = np.zeros((len(images), len(looks.looks), *size))
     for b, image in enumerate(images):
         low, high = (float(value) for value in ranges[b])
-        for v, look in enumerate(view_looks):
+        for place, look in enumerate(looks.looks):
+            v = looks.first_view + place
             windows, turns, cutouts = plan
             step, flip = (int(value) for value in turns[b, v])
-            turn = None if step == UPRIGHT else tuple(law.rotations_q16[step] / 2**16)
+            turn = None if step == UPRIGHT else tuple(looks.rotations_q16[step] / 2**16)
             grid = saliency[0].shape[1:]
             centres = view_centres(windows[b, v], grid, image.shape, (turn, flip), size)
             window = window_px(windows[b, v], grid, image.shape)
@@ -78,7 +77,7 @@ def render_views(
             if words.chance(2, 1, look.mask_probability):
                 view = view * mask
             view[covered_pixels(cutouts[b, v], size)] = 0.0
-            views[b, v] = (view - look.mean) / look.deviation
+            views[b, place] = (view - look.mean) / look.deviation
     return views
 
 
@@ -231,7 +230,7 @@ def mask_factor(
     value = upper * (1 - fy) + lower * fy
     kind = look.record["mask"]
     if kind == SOFT_MASK:
-        return np.minimum(value / 255.0 + 0.1, 1.0)
+        return np.minimum(value / 255.0 + look.mask_floor, 1.0)
     if kind == HARD_MASK:
         return (value >= level - 0.5).astype(np.float64)
     return np.ones(value.shape)

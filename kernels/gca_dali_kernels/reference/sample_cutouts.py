@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from gca_dali_kernels import philox
-from gca_dali_kernels.law import CutoutLaw, WindowLaw
-from gca_dali_kernels.reference.mass import turn_corner
-from gca_dali_kernels.reference.sample_windows import UPRIGHT, Draw, mass_turned, mass_upright
+from gca_dali_kernels.law import ViewLaws
+from gca_dali_kernels.reference.draw import UPRIGHT, Draw
+from gca_dali_kernels.reference.mass import mass_turned, mass_upright, turn_corner
 
 ONE = 1 << 16
 
@@ -23,7 +23,7 @@ def sample_cutouts(
     index: np.ndarray,
     shapes: np.ndarray,
     key: tuple[int, int],
-    laws: tuple[WindowLaw, CutoutLaw],
+    laws: ViewLaws,
 ) -> np.ndarray:
     """Draw one cutout for each view.
 
@@ -36,7 +36,7 @@ def sample_cutouts(
     shapes : numpy.ndarray, int32, [B, 2]
     key : tuple of int
         Seed and epoch.
-    laws : tuple of WindowLaw and CutoutLaw
+    laws : ViewLaws
 
     Returns
     -------
@@ -44,22 +44,21 @@ def sample_cutouts(
         y0, x0, y1, x1 in 1/65536 of the view's sides; zeros for no cutout. The mass of the view
         that is covered is at most `max_loss` of the mass of the view.
     """
-    law, cutout_law = laws
     cutouts = np.zeros(windows.shape, np.int32)
     for b in range(len(index)):
         for v in range(windows.shape[1]):
-            draw = Draw(integrals[b], np.zeros(5), shapes[b], law, (*key, int(index[b]), v))
+            draw = Draw(integrals[b], np.zeros(5), shapes[b], laws, (*key, int(index[b]), v))
             window = tuple(int(edge) for edge in windows[b, v])
             turn = int(turns[b, v, 0]), int(turns[b, v, 1])
-            cutouts[b, v] = draw_cutout(draw, window, turn, cutout_law)
+            law = laws.cutout_records[laws.group_of_view[v]]
+            cutouts[b, v] = draw_cutout(draw, window, turn, law)
     return cutouts
 
 
 def draw_cutout(
-    draw: Draw, window: tuple[int, ...], turn: tuple[int, int], cutout_law: CutoutLaw
+    draw: Draw, window: tuple[int, ...], turn: tuple[int, int], law: np.void
 ) -> tuple[int, int, int, int]:
     """Return the accepted rectangle of lowest number, or zeros."""
-    law = cutout_law.record
     none = (0, 0, 0, 0)
     if draw.words(philox.CUTOUT, 0)[0] >= law["probability_q32"]:
         return none
@@ -92,7 +91,7 @@ def covered_mass(
         edges = (y0 + (h * top >> 16), x0 + (w * left >> 16))
         edges += (y0 + (h * bottom >> 16), x0 + (w * right >> 16))
         return mass_upright(draw.integral, *edges)
-    cosine, sine = (int(value) for value in draw.law.rotations_q16[step])
+    cosine, sine = (int(value) for value in draw.rotations_q16[step])
     offset = (h * (top + bottom - ONE) >> 16, w * (left + right - ONE) >> 16)
     turned = turn_corner(offset, (cosine, sine), draw.aspect_q16)
     centre2 = (y0 + y1 + turned[0], x0 + x1 + turned[1])

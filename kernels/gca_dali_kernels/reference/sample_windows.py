@@ -1,31 +1,37 @@
 """Draw saliency-weighted windows: the specification.
 
-Enters: integral images, sample indices, image shapes, a law. Leaves: windows, turns (rotation
-step and flip), the share of mass retained, and whether a window had to grow. Next:
-`sample_cutouts` and `render_views`.
+Enters: integral images, sample indices, image shapes, the laws of all views. Leaves: windows, turns
+(rotation step and flip), the share of mass retained, whether a window had to grow, and the attended
+point that views share. Next: `sample_cutouts` and `render_views`.
 """
 
 from __future__ import annotations
 
-from math import isqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from gca_dali_kernels import philox
 from gca_dali_kernels.law import (
-    AREA,
-    CONTRASTIVE_CROP,
-    NUM_GROWTH_STEPS,
+    ATTEMPT_STRIDE,
+    NUM_REDRAWS,
     NUM_SIZE_ATTEMPTS,
+    ONE_Q16,
     REJECTION,
-    UNITS_PER_CELL,
-    WindowLaw,
+    RELATIVE,
+    ViewLaws,
 )
-from gca_dali_kernels.reference.mass import mass_turned, mass_upright
+from gca_dali_kernels.reference.draw import NO_FOCUS, UPRIGHT, Draw, Place, Size, draw_focus
+from gca_dali_kernels.reference.search import grow, search
 
-Size = tuple[int, int]
-Place = tuple[int, int]
-UPRIGHT = -1
+
+class Choice(NamedTuple):
+    """One window: y0, x0, y1, x1 in units, rotation step, mass, and whether it grew."""
+
+    window: tuple[int, int, int, int]
+    step: int
+    mass: int
+    grew: bool
 
 
 def sample_windows(
@@ -34,10 +40,9 @@ def sample_windows(
     index: np.ndarray,
     shapes: np.ndarray,
     key: tuple[int, int],
-    law: WindowLaw,
-    num_views: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Draw `num_views` windows for each of B images.
+    laws: ViewLaws,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the windows of all V views of each of B images.
 
     Parameters
     ----------
@@ -49,201 +54,135 @@ def sample_windows(
         Height and width of each image in pixels.
     key : tuple of int
         Seed (uint64) and epoch (uint32).
-    law : WindowLaw
-    num_views : int
+    laws : ViewLaws
 
     Returns
     -------
     windows : numpy.ndarray, int32, [B, V, 4]
         y0, x0, y1, x1 in units of 1/256 map cell.
     turns : numpy.ndarray, int32, [B, V, 2]
-        Step of `law.rotations_q16` (-1: upright) and horizontal flip (0 or 1).
+        Step of the group's `rotations_q16` (-1: upright) and horizontal flip (0 or 1).
     retained : numpy.ndarray, float32, [B, V]
         Share of the map's mass in the (rotated) window; 1 for a map without mass.
     grown : numpy.ndarray, bool, [B, V]
+    focus : numpy.ndarray, int32, [B, 2]
+        y, x of the attended point in units; -1 without mass, or where no law asks for it.
     """
-    windows = np.zeros((len(index), num_views, 4), np.int32)
-    turns = np.zeros((len(index), num_views, 2), np.int32)
-    retained = np.zeros((len(index), num_views), np.float32)
-    grown = np.zeros((len(index), num_views), bool)
+    shape = (len(index), laws.num_views)
+    windows, turns = np.zeros((*shape, 4), np.int32), np.zeros((*shape, 2), np.int32)
+    retained, grown = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    focus = np.full((len(index), 2), -1, np.int32)
     for b in range(len(index)):
-        for v in range(num_views):
-            one = Draw(integrals[b], marks[b], shapes[b], law, (*key, int(index[b]), v))
-            windows[b, v], turns[b, v], retained[b, v], grown[b, v] = one.window()
-    return windows, turns, retained, grown
+        point = NO_FOCUS
+        if laws.focus_view >= 0:
+            point = draw_focus(integrals[b], (*key, int(index[b])))
+            focus[b] = point
+        for group in laws.slices:
+            for v in range(group.start, group.stop):
+                sample = (integrals[b], marks[b], shapes[b])
+                draw = Draw(*sample, laws, (*key, int(index[b]), v), point)
+                step, flip = draw.turn()
+                choice = apart(draw, step, windows[b, group.start : v].tolist())
+                windows[b, v], grown[b, v] = choice.window, choice.grew
+                turns[b, v] = choice.step, flip
+                share = choice.mass / (draw.total << 16) if draw.total else 1.0
+                retained[b, v] = np.float32(share)
+    return windows, turns, retained, grown, focus
 
 
-class Draw:
-    """One window of one image."""
+def apart(draw: Draw, step: int, earlier: list[list[int]]) -> Choice:
+    """Draw a window until it overlaps no earlier one of its group by more than max_iou.
 
-    def __init__(
-        self,
-        integral: np.ndarray,
-        marks: np.ndarray,
-        shape: np.ndarray,
-        law: WindowLaw,
-        key: tuple[int, int, int, int],
-    ) -> None:
-        """Keep what all steps read; `key` is (seed, epoch, index, view)."""
-        self.integral, self.marks, self.law, self.key = integral, marks, law, key
-        self.height = (integral.shape[0] - 1) * UNITS_PER_CELL
-        self.width = (integral.shape[1] - 1) * UNITS_PER_CELL
-        height_px, width_px = int(shape[0]), int(shape[1])
-        self.wide_q16 = isqrt((width_px << 32) // height_px)
-        self.tall_q16 = isqrt((height_px << 32) // width_px)
-        self.aspect_q16 = max((width_px * self.height << 16) // (height_px * self.width), 1)
-        self.total = int(integral[-1, -1])
-
-    def words(self, kind: int, number: int) -> tuple[int, ...]:
-        """Return four random words for draw `number` of `kind`."""
-        seed, epoch, index, view = self.key
-        return philox.draw(seed, epoch, index, philox.purpose_of(kind, view), number)
-
-    def window(self) -> tuple[tuple[int, ...], tuple[int, int], np.float32, bool]:
-        """Return window, turn, retained share and whether it grew."""
-        step, flip = self.turn()
-        found = self.candidate(step)
-        grew = False
-        if found is None:
-            # No candidate was accepted: search upright, at the first size drawn.
-            step = UPRIGHT
-            size = self.size(0)
-            found = self.search(size)
-            if found is None:
-                grew = True
-                found = self.grow(size)
-        (y0, x0), (h, w) = found
-        share = np.float32(1.0)
-        if self.total:
-            share = np.float32(self.mass((y0, x0), (h, w), step) / (self.total << 16))
-        return (y0, x0, y0 + h, x0 + w), (step, flip), share, grew
-
-    def turn(self) -> tuple[int, int]:
-        """Draw the rotation step and the flip."""
-        words = self.words(philox.TURN, 0)
-        flip = int(words[0] < self.law.record["flip_q32"])
-        if words[1] < self.law.record["rotation_q32"]:
-            return words[2] >> 22, flip
-        return UPRIGHT, flip
-
-    def candidate(self, step: int) -> tuple[Place, Size] | None:
-        """Return the accepted candidate of lowest number, if there is one."""
-        law = self.law.record
-        size = self.size(0)
-        for number in range(law["num_candidates"]):
-            if law["law"] == REJECTION and number > 0:
-                size = self.size(number)
-            words = self.words(philox.PLACE, number)
-            place = self.place(size, words)
-            if self.accepts(place, size, step, words):
-                return place, size
-        return None
-
-    def accepts(self, place: Place, size: Size, step: int, words: tuple[int, ...]) -> bool:
-        """Accept with probability share^weight, and only if the share is at least tau."""
-        law = self.law.record
-        if self.total == 0 or (law["tau_q16"] == 0 and law["weight"] == 0):
-            return True
-        mass = self.mass(place, size, step)
-        return (
-            mass >= law["tau_q16"] * self.total
-            and (law["weight"] < 1 or words[2] * self.total < mass << 16)
-            and (law["weight"] < 2 or words[3] * self.total < mass << 16)
-        )
-
-    def mass(self, place: Place, size: Size, step: int) -> int:
-        """Return the mass in a window that is rotated by `step`."""
-        (y0, x0), (h, w) = place, size
-        if step == UPRIGHT:
-            return mass_upright(self.integral, y0, x0, y0 + h, x0 + w)
-        cosine, sine = (int(value) for value in self.law.rotations_q16[step])
-        centre2 = (2 * y0 + h, 2 * x0 + w)
-        return mass_turned(self.integral, centre2, size, (cosine, sine), self.aspect_q16)
-
-    def size(self, number: int) -> Size:
-        """Draw a size: the first of ten that fits; else the last, kept at its area."""
-        law = self.law.record
-        h, w, area = 0, 0, 0
-        for attempt in range(NUM_SIZE_ATTEMPTS):
-            words = self.words(philox.SIZE, number * NUM_SIZE_ATTEMPTS + attempt)
-            low, high = int(law["size_low"]), int(law["size_high"])
-            drawn = low + ((high - low) * (words[0] >> 1) >> 31)
-            if law["size"] != AREA:
-                return max((self.height << 16) // drawn, 1), max((self.width << 16) // drawn, 1)
-            area, side_q16 = drawn, isqrt(drawn)
-            aspect = int(self.law.aspects_q16[words[1] >> 22])
-            h = max((self.height * side_q16 * self.wide_q16 // aspect) >> 16, 1)
-            w = max(((self.width * side_q16 * self.tall_q16) >> 16) * aspect >> 32, 1)
-            if h <= self.height and w <= self.width:
-                return h, w
-        if w > self.width:
-            return min(max(area * self.height >> 32, 1), self.height), self.width
-        return self.height, min(max(area * self.width >> 32, 1), self.width)
-
-    def place(self, size: Size, words: tuple[int, ...]) -> Place:
-        """Draw a place: uniform, or by ContrastiveCrop's Beta law around the box of the map."""
-        h, w = size
-        if self.law.record["law"] != CONTRASTIVE_CROP:
-            y0 = words[0] * (self.height - h + 1) >> 32
-            x0 = words[1] * (self.width - w + 1) >> 32
-            return y0, x0
-        top, left, bottom, right = (int(mark) * UNITS_PER_CELL for mark in self.marks[:4])
-        y0 = self.beta_place(words[0], top, bottom, h, self.height)
-        return y0, self.beta_place(words[1], left, right, w, self.width)
-
-    def beta_place(self, word: int, low: int, high: int, length: int, extent: int) -> int:
-        """Place one side by a Beta draw over the centres that lie in [low, high]."""
-        first = max(low - length // 2, 0)
-        last = min(high - length // 2, extent - length)
-        step, fraction = word >> 22, (word >> 6) & 0xFFFF
-        table = self.law.betas_q16
-        near, far = int(table[step]), int(table[step + 1])
-        beta = near + ((far - near) * fraction >> 16)
-        start = first + ((last - first) * beta >> 16)
-        return min(max(start, 0), extent - length)
-
-    def search(self, size: Size) -> tuple[Place, Size] | None:
-        """Return the first place, counted from a random start, that holds tau.
-
-        The mass is bilinear between places where an edge meets a cell border, so its greatest
-        values lie on the lattice of such places: if none of them holds tau, no place does.
-        """
-        rows = lattice(size[0], self.height)
-        columns = lattice(size[1], self.width)
-        count = len(rows) * len(columns)
-        start = self.words(philox.SEARCH, 0)[0] * count >> 32
-        for number in range(count):
-            row, column = divmod((start + number) % count, len(columns))
-            y0, x0 = rows[row], columns[column]
-            if y0 is not None and x0 is not None and self.holds((y0, x0), size):
-                return (y0, x0), size
-        return None
-
-    def holds(self, place: Place, size: Size) -> bool:
-        """Tell whether the upright window holds tau, and any mass if places are weighted."""
-        law = self.law.record
-        least = max(int(law["tau_q16"]) * self.total, min(int(law["weight"]), self.total))
-        return self.mass(place, size, UPRIGHT) >= least
-
-    def grow(self, size: Size) -> tuple[Place, Size]:
-        """Enlarge the window towards the whole image by the fewest of 256 steps that hold tau."""
-        h, w = size
-        for step in range(1, NUM_GROWTH_STEPS + 1):
-            larger = (
-                h + -(-(self.height - h) * step // NUM_GROWTH_STEPS),
-                w + -(-(self.width - w) * step // NUM_GROWTH_STEPS),
-            )
-            found = self.search(larger)
-            if found is not None:
-                return found
-        raise AssertionError("the whole image holds all of its mass")
-
-
-def lattice(length: int, extent: int) -> list[int | None]:
-    """Return starts at which an edge of a window meets a cell border; None where it would leave.
-
-    First those whose near edge lies on a border, then those whose far edge does.
+    After `NUM_REDRAWS` draws the one with the least overlap is taken, the first of equals. The
+    overlap of rotated windows is that of the windows before the rotation.
     """
-    borders = range(0, extent + 1, UNITS_PER_CELL)
-    starts = [*borders, *(border - length for border in borders)]
-    return [start if 0 <= start <= extent - length else None for start in starts]
+    most = int(draw.law["max_iou_q16"])
+    num_attempts = NUM_REDRAWS if earlier and most < ONE_Q16 else 1
+    if num_attempts == 1:
+        return choose(draw, step, 0)
+    best, least = None, ONE_Q16 + 1
+    for attempt in range(num_attempts):
+        choice = choose(draw, step, attempt * ATTEMPT_STRIDE)
+        overlap = max(overlap_q16(choice.window, window) for window in earlier)
+        if overlap < least:
+            best, least = choice, overlap
+        if least <= most:
+            break
+    assert best is not None
+    return best
+
+
+def overlap_q16(first: tuple[int, ...], second: list[int]) -> int:
+    """Return intersection over union of two windows, rounded up."""
+    common = [
+        max(min(first[a + 2], second[a + 2]) - max(first[a], second[a]), 0) for a in (0, 1)
+    ]
+    shared = common[0] * common[1]
+    areas = [(w[2] - w[0]) * (w[3] - w[1]) for w in (first, second)]
+    return -(-(shared << 16) // (sum(areas) - shared))
+
+
+def choose(draw: Draw, step: int, offset: int) -> Choice:
+    """Draw one window by its law; `offset` is added to the number of every draw."""
+    law = draw.law
+    found = relative(draw, step, offset) if law["law"] == RELATIVE else tried(draw, step, offset)
+    grew = False
+    if found is None:
+        # No candidate was accepted: search upright, at the first size drawn.
+        step = UPRIGHT
+        size = draw.size(offset)
+        found = search(draw, size, offset)
+        if found is None:
+            grew = True
+            found = grow(draw, size, offset)
+    (y0, x0), (h, w) = found
+    return Choice((y0, x0, y0 + h, x0 + w), step, draw.mass((y0, x0), (h, w), step), grew)
+
+
+def relative(draw: Draw, step: int, offset: int) -> tuple[Place, Size]:
+    """Return the first candidate that holds at least rho of the most that any of them holds.
+
+    With a weight it must be accepted too, with probability (mass / most)^weight; the candidate that
+    holds the most always is. Where none holds any mass the first is taken.
+    """
+    law, size = draw.law, draw.size(offset)
+    drawn = [draw.words(philox.PLACE, offset + n) for n in range(law["num_candidates"])]
+    places = [draw.place(size, words) for words in drawn]
+    masses = [draw.mass(place, size, step) for place in places]
+    most = max(masses)
+    for place, words, mass in zip(places, drawn, masses, strict=True):
+        if (
+            most == 0
+            or mass << 16 >= int(law["rho_q16"]) * most
+            and (law["weight"] < 1 or (words[2] >> 16) * most < mass << 16)
+            and (law["weight"] < 2 or (words[3] >> 16) * most < mass << 16)
+        ):
+            return place, size
+    raise AssertionError("the candidate that holds the most is accepted")
+
+
+def tried(draw: Draw, step: int, offset: int) -> tuple[Place, Size] | None:
+    """Return the accepted candidate of lowest number, if there is one."""
+    law = draw.law
+    size = draw.size(offset)
+    for number in range(law["num_candidates"]):
+        if law["law"] == REJECTION and number > 0:
+            size = draw.size(offset + number * NUM_SIZE_ATTEMPTS)
+        words = draw.words(philox.PLACE, offset + number)
+        place = draw.place(size, words)
+        if accepts(draw, place, size, step, words):
+            return place, size
+    return None
+
+
+def accepts(draw: Draw, place: Place, size: Size, step: int, words: tuple[int, ...]) -> bool:
+    """Accept with probability share^weight, and only if the share is at least tau."""
+    law = draw.law
+    if draw.total == 0 or (law["tau_q16"] == 0 and law["weight"] == 0):
+        return True
+    mass = draw.mass(place, size, step)
+    return (
+        mass >= law["tau_q16"] * draw.total
+        and (law["weight"] < 1 or words[2] * draw.total < mass << 16)
+        and (law["weight"] < 2 or words[3] * draw.total < mass << 16)
+    )
