@@ -155,7 +155,7 @@ def test_windows_of_a_group_lie_apart(batch):
     assert (greatest_iou(windows) <= 0.3).mean() > 0.97
     assert (greatest_iou(plain) <= 0.3).mean() < 0.5
     # What overlaps little was left as it was drawn.
-    kept = greatest_iou(plain) <= 0.3
+    kept = greatest_iou(plain) < 0.2999  # the kernel rounds in 1/65536
     np.testing.assert_array_equal(windows[kept], plain[kept])
 
 
