@@ -14,7 +14,7 @@ from gca_dali_kernels import integrate_maps, render_views, sample_cutouts, sampl
 from gca_dali_kernels.launch import Launch
 from gca_dali_kernels.reference.integrate_maps import integrate_maps as reference_maps
 from gca_dali_kernels.render_views import ImageTable
-from gca_dali_kernels.resident import pack_looks
+from gca_dali_kernels.resident import pack_cutouts, pack_looks, pack_windows
 from gca_dali_kernels.tiling import SharedMemory, Tiling, choose_tiling
 from kernel_emulator import HostImages
 from kernel_inputs import CutoutCase, MapCase, ViewCase, WindowCase
@@ -45,28 +45,28 @@ def check_maps(case: MapCase, arrays: list[np.ndarray]) -> None:
 
 
 def window_launch(case: WindowCase) -> Launch:
-    law, shape = case.law, (len(case.index), case.num_views)
+    shape = (len(case.index), case.laws.num_views)
     out = (
         rubbish((*shape, 4), np.int32),
         rubbish((*shape, 2), np.int32),
         rubbish(shape, np.float32),
         rubbish(shape, np.bool_),
+        rubbish((len(case.index), 2), np.int32),
     )
     inputs = (case.integrals, case.marks, case.index, case.shapes)
-    tables = (law.aspects_q16, law.rotations_q16, law.betas_q16)
-    return sample_windows.build_launch(inputs, case.key, law, tables, out)
+    tables = (case.laws.focus_view, *pack_windows(case.laws))
+    return sample_windows.build_launch(inputs, case.key, tables, out)
 
 
 def check_windows(case: WindowCase, arrays: list[np.ndarray]) -> None:
-    for found, expected in zip(arrays[-4:], case.expected, strict=True):
+    for found, expected in zip(arrays[-5:], case.expected, strict=True):
         np.testing.assert_array_equal(found, expected, case.name)
 
 
 def cutout_launch(case: CutoutCase) -> Launch:
     *inputs, key, _ = case.inputs
     out = rubbish(case.inputs[1].shape, np.int32)
-    rotations = case.window.law.rotations_q16
-    return sample_cutouts.build_launch(tuple(inputs), key, case.cutout_law, rotations, out)
+    return sample_cutouts.build_launch(tuple(inputs), key, pack_cutouts(case.window.laws), out)
 
 
 def check_cutouts(case: CutoutCase, arrays: list[np.ndarray]) -> None:
@@ -85,7 +85,7 @@ def view_launch(
     images = ImageTable(HostImages(case.images, lead), shapes, str(case.images[0].dtype))
     rows = np.arange(num_images)
     inputs = (case.ranges, case.maps, rows, case.window.marks, *case.plan, case.index)
-    tables = (case.law.rotations_q16, pack_looks(case.looks).view(np.uint8))
+    tables = (case.num_before, *pack_looks(case.group))
     views = rubbish((num_views, num_images, *case.size), dtype).swapaxes(0, 1)
     return render_views.build_launch(images, inputs, case.key, tables, tiling, views)
 

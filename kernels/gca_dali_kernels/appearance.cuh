@@ -8,7 +8,6 @@
 
 // Sum of four independent 16-bit words: mean 131,070, standard deviation 65,536·√(4/12).
 constexpr float NOISE_MEAN = 131070.0f, NOISE_DEVIATION = 37837.23f;
-constexpr float LEAST_FACTOR = 0.1f;  // of the soft mask
 constexpr float GREATEST_LEVEL = 255.0f;
 
 // What was drawn for one view.
@@ -20,6 +19,7 @@ struct Appearance {
     float gamma;
     float noise_scale;     // 0 for none
     Mask mask;             // as it applies to this view
+    float mask_floor;      // of the soft one
     float gain, bias;      // the normalisation
 };
 
@@ -51,6 +51,7 @@ __device__ inline Appearance draw_appearance(const ViewLook& look, const Words& 
         result.noise_scale = (float)(sigma / NOISE_DEVIATION);
     }
     result.mask = third.y < look.mask_q32 ? (Mask)look.mask : NO_MASK;
+    result.mask_floor = (float)look.mask_floor;
     result.gain = (float)(1.0 / look.deviation);
     result.bias = (float)(-look.mean / look.deviation);
     return result;
@@ -101,8 +102,10 @@ struct Saliency {
         return near * (1.0f - fraction_y) + far * fraction_y;
     }
 
-    __device__ float factor(Mask mask, float v, float u) const {
-        if (mask == SOFT_MASK) return fminf(value(v, u) / GREATEST_LEVEL + LEAST_FACTOR, 1.0f);
+    __device__ float factor(const Appearance& look, float v, float u) const {
+        if (look.mask == SOFT_MASK) {
+            return fminf(value(v, u) / GREATEST_LEVEL + look.mask_floor, 1.0f);
+        }
         return value(v, u) < level - 0.5f ? 0.0f : 1.0f;
     }
 };

@@ -10,6 +10,11 @@ struct Size {
     int height, width;  // units
 };
 
+// Tables of one law.
+struct Tables {
+    const int64 *aspects_q16, *rotations_q16, *betas_q16;
+};
+
 // The floor of the square root; the loops mend what float64 rounds.
 __device__ inline int64 integer_root(int64 value) {
     int64 root = (int64)sqrt((double)value);
@@ -58,11 +63,11 @@ __device__ inline Scene measure_scene(
 // Draw a size: the first of ten that fits; else the last, kept at its area.
 __device__ inline Size draw_size(
     const Scene& scene, const WindowLaw& law, const int64* aspects_q16, const Words& words,
-    int number) {
+    uint32 number) {
     int64 height = 0, width = 0, area = 0;
     const int64 extent_y = scene.height, extent_x = scene.width;
     for (int attempt = 0; attempt < NUM_SIZE_ATTEMPTS; ++attempt) {
-        const uint4 drawn = words.draw(SIZE, number * NUM_SIZE_ATTEMPTS + attempt);
+        const uint4 drawn = words.draw(SIZE, number + attempt);
         area = law.size_low + ((law.size_high - law.size_low) * (drawn.x >> 1) >> 31);
         if (law.size != AREA) {
             return {(int)max((extent_y << 16) / area, 1LL), (int)max((extent_x << 16) / area, 1LL)};
@@ -79,7 +84,7 @@ __device__ inline Size draw_size(
 }
 
 // Place one side by a Beta draw over the centres that lie in [low, high] (ContrastiveCrop).
-__device__ inline int beta_place(
+__device__ inline int beta_start(
     uint32 word, int low, int high, int length, int extent, const int64* betas_q16) {
     const int first = max(low - length / 2, 0), last = min(high - length / 2, extent - length);
     const int64 near = betas_q16[word >> 22], far = betas_q16[(word >> 22) + 1];
@@ -88,19 +93,63 @@ __device__ inline int beta_place(
     return min(max(start, 0), extent - length);
 }
 
+// Place one side: anywhere, or where the point lies in its inner 80 % (`point` ≥ 0). Near the border
+// of the map, where no such place is, the nearest place to it is taken.
+__device__ inline int uniform_start(uint32 word, int length, int extent, int point) {
+    int first = 0, last = extent - length;
+    if (point >= 0) {
+        const int margin = length * FOCUS_MARGIN_TENTHS / 10;
+        first = min(max(point - (length - 1 - margin), 0), last);
+        last = min(max(point - margin, 0), last);
+    }
+    return first + scale_word(word, last - first + 1);
+}
+
 // Draw a place: uniform, or by ContrastiveCrop's Beta law around the box of the map.
 __device__ inline Window draw_place(
     const Scene& scene, const WindowLaw& law, const int* mark, const int64* betas_q16,
-    const Size& size, const uint4& drawn) {
+    const Size& size, int2 focus, const uint4& drawn) {
     int y0, x0;
     if (law.law == CONTRASTIVE_CROP) {
-        y0 = beta_place(drawn.x, mark[0] * UNITS_PER_CELL, mark[2] * UNITS_PER_CELL, size.height,
+        y0 = beta_start(drawn.x, mark[0] * UNITS_PER_CELL, mark[2] * UNITS_PER_CELL, size.height,
                         scene.height, betas_q16);
-        x0 = beta_place(drawn.y, mark[1] * UNITS_PER_CELL, mark[3] * UNITS_PER_CELL, size.width,
+        x0 = beta_start(drawn.y, mark[1] * UNITS_PER_CELL, mark[3] * UNITS_PER_CELL, size.width,
                         scene.width, betas_q16);
     } else {
-        y0 = scale_word(drawn.x, scene.height - size.height + 1);
-        x0 = scale_word(drawn.y, scene.width - size.width + 1);
+        y0 = uniform_start(drawn.x, size.height, scene.height, focus.x);
+        x0 = uniform_start(drawn.y, size.width, scene.width, focus.y);
     }
     return {y0, x0, size.height, size.width};
+}
+
+// The greatest number below `beyond` whose value is at most `level`; value(0) is.
+template <class Value>
+__device__ inline int search_level(int beyond, uint32 level, const Value& value) {
+    int low = 0;
+    while (beyond - low > 1) {
+        const int middle = (low + beyond) / 2;
+        if (value(middle) <= level) {
+            low = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    return low;
+}
+
+// Draw the attended point of an image in proportion to its saliency (y, x in units); (-1, -1) for a
+// map without mass. `words` are those of view 0: all views share the point.
+__device__ inline int2 draw_focus(const Map& map, const Words& words) {
+    const uint64 total = map.total();
+    if (total == 0) return make_int2(-1, -1);
+    const uint4 drawn = words.draw(FOCUS, 0);
+    // The upper half of (words 0 and 1) · total, whose product has more than 64 bits.
+    uint32 level = (uint32)((drawn.x * total + (drawn.y * total >> 32)) >> 32);
+    const int row =
+        search_level(map.height, level, [&](int y) { return map.at(y, map.width); });
+    level -= map.at(row, map.width);
+    const int column = search_level(
+        map.width, level, [&](int x) { return map.at(row + 1, x) - map.at(row, x); });
+    return make_int2(row * UNITS_PER_CELL + (int)(drawn.z >> 24),
+                     column * UNITS_PER_CELL + (int)(drawn.w >> 24));
 }

@@ -17,8 +17,14 @@ constexpr int SUBROWS_PER_CELL = 4;
 constexpr int NUM_SIZE_ATTEMPTS = 10;
 constexpr int NUM_GROWTH_STEPS = 256;
 constexpr int UPRIGHT = -1;
+constexpr int ONE_Q16 = 1 << 16;
+constexpr int NUM_REDRAWS = 32;
+constexpr uint32 ATTEMPT_STRIDE = 1u << 20;
+constexpr int FOCUS_MARGIN_TENTHS = 1;
+// Numbers in the tables of one law.
+constexpr int NUM_ASPECTS = 1024, NUM_ROTATION_NUMBERS = 2 * 1024, NUM_BETAS = 1025;
 
-enum Law { SIZE_FIRST, REJECTION, CONTRASTIVE_CROP };
+enum Law { FREE, RELATIVE, HOLD, REJECTION, CONTRASTIVE_CROP };
 enum SizeRule { AREA, ZOOM };
 enum Mask { NO_MASK, SOFT_MASK, HARD_MASK };
 
@@ -28,10 +34,15 @@ struct WindowLaw {
     int64 size_low;
     int64 size_high;
     int64 tau_q16;
+    int64 rho_q16;
     int64 weight;
     int64 num_candidates;
+    int64 focus;
+    int64 max_iou_q16;
     int64 flip_q32;
     int64 rotation_q32;
+    int64 first_view;
+    int64 num_views;
 };
 
 struct CutoutLaw {
@@ -60,6 +71,7 @@ struct ViewLook {
     double blur_sigma_px_high;
     double noise_sigma_low;
     double noise_sigma_high;
+    double mask_floor;
     double mean;
     double deviation;
 };

@@ -86,6 +86,14 @@ __device__ inline int64 sum_over_warp(int64 value) {
     return value;
 }
 
+__device__ inline int64 max_over_warp(int64 value) {
+#pragma unroll
+    for (int distance = WARP_SIZE / 2; distance > 0; distance /= 2) {
+        value = max(value, __shfl_xor_sync(ALL_LANES, value, distance));
+    }
+    return value;
+}
+
 // The mass in a rotated window around `centre2` (half units): four rows are scanned per cell and
 // parts outside weigh 0. All lanes of a warp call it with the same window and get the sum.
 __device__ inline int64 mass_turned(

@@ -1,7 +1,7 @@
 // Render views: images of any size, windows, turns and cutouts → normalised views.
 //
 // Twin of reference/render_views.py, the same within a stated tolerance. The views go to the model.
-// Launch: one block of 256 threads per (tile, view, image). A tile of a view, with a margin where it
+// Launch, for each group of views: one block of 256 threads per (tile, view of the group, image). A tile of a view, with a margin where it
 // is blurred, is resampled into shared memory, blurred there and finished in registers; a warp
 // takes a row.
 #include "appearance.cuh"
@@ -80,8 +80,8 @@ __device__ inline void finish(
             }
             if (look.mask != NO_MASK) {
                 const float u = column + 0.5f - 0.5f * layout.width;
-                value.x *= saliency.factor(look.mask, v, u);
-                value.y *= saliency.factor(look.mask, v, u + 1.0f);
+                value.x *= saliency.factor(look, v, u);
+                value.y *= saliency.factor(look, v, u + 1.0f);
             }
             if (hides && column >= hidden.y && column < hidden.w) value.x = 0.0f;
             if (hides && column + 1 >= hidden.y && column + 1 < hidden.w) value.y = 0.0f;
@@ -104,9 +104,10 @@ extern "C" __global__ void __launch_bounds__(NUM_THREADS, 3) render_views_kernel
     const int2* __restrict__ turns,          // [B, V]
     const int4* __restrict__ cutouts,        // [B, V]
     const int64* __restrict__ index,         // [B]
+    int2 part,                               // first view of the group, and V of all groups
     uint64 seed, uint32 epoch,
     const int64* __restrict__ rotations_q16, // [1024, 2]
-    const ViewLook* __restrict__ looks,      // [V]
+    const ViewLook* __restrict__ looks,      // [views of the group]
     Tiling tiling,
     Layout layout,
     void* __restrict__ views) {
@@ -115,8 +116,8 @@ extern "C" __global__ void __launch_bounds__(NUM_THREADS, 3) render_views_kernel
     __shared__ Saliency saliency;
     __shared__ Appearance look;
 
-    const int b = blockIdx.z, one = b * gridDim.y + blockIdx.y;
-    const Words words(seed, epoch, index[b], blockIdx.y);
+    const int b = blockIdx.z, number = part.x + blockIdx.y, one = b * part.y + number;
+    const Words words(seed, epoch, index[b], number);
     if (threadIdx.x == 0) {
         view = describe_view(pointers[b], shapes[b], ranges[b], windows[one], turns[one], grid,
                              rotations_q16, layout);

@@ -15,9 +15,8 @@ import numpy as np
 
 from gca_dali_kernels.gpu import explained_errors, import_cupy
 from gca_dali_kernels.launch import Launch, make_grid, run
-from gca_dali_kernels.law import WindowLaw
-from gca_dali_kernels.look import ViewLook
-from gca_dali_kernels.resident import law_tables, look_records
+from gca_dali_kernels.look import GroupLooks
+from gca_dali_kernels.resident import look_tables
 from gca_dali_kernels.tiling import SharedMemory, Tiling, choose_tiling
 
 NUM_THREADS = 256
@@ -27,6 +26,7 @@ OUTPUTS = {"float32": 0, "float16": 1, "uint16": 2}
 # The kernel counts bytes from the aligned word that holds an image's first pixel in 32 bits.
 MOST_IMAGE_BYTES = 2**32 - 4
 
+PART_DTYPE = np.dtype([("first_view", np.int32), ("num_views", np.int32)])
 LAYOUT_DTYPE = np.dtype(
     [("image_stride", np.int64), ("view_stride", np.int64)]
     + [(name, np.int32) for name in ("height", "width", "type")],
@@ -125,11 +125,11 @@ def render_views(
     plan: tuple[Any, ...],
     index: Any,
     key: tuple[int, int],
-    looks: tuple[WindowLaw, tuple[ViewLook, ...]],
+    looks: GroupLooks,
     views: Any,
     stream: int | None = None,
 ) -> None:
-    """Render V views of each of B images into `views`; see `reference.render_views`.
+    """Render one group of views of each of B images into `views`; see `reference.render_views`.
 
     Parameters
     ----------
@@ -141,9 +141,8 @@ def render_views(
     index : cupy.ndarray, int64, [B]
     key : tuple of int
         Seed and epoch.
-    looks : tuple
-        The window law and one look per view.
-    views : cupy.ndarray, float32 | float16 | uint16, [B, V, height, width]
+    looks : GroupLooks
+    views : cupy.ndarray, float32 | float16 | uint16, [B, views of the group, height, width]
         Written in place. uint16 takes the bits of bfloat16. The pixels of a view must be
         contiguous; images and views may lie in any order, as in the transpose of [V, B, …].
     stream : int, optional
@@ -156,11 +155,10 @@ def render_views(
     RuntimeError
         If the GPU fails.
     """
-    law, view_looks = looks
     device = import_cupy().cuda.runtime.getDevice()
-    tiling = choose_tiling(views.shape[2:], view_looks, shared_memory(device))
-    tables = (law_tables(law)[1], look_records(view_looks))
+    tiling = choose_tiling(views.shape[2:], looks.looks, shared_memory(device))
     inputs = (ranges, *plan, index)
+    tables = (looks.first_view, *look_tables(looks))
     run(build_launch(images, inputs, key, tables, tiling, views), stream)
 
 
@@ -168,7 +166,7 @@ def build_launch(
     images: ImageTable,
     inputs: tuple[Any, ...],
     key: tuple[int, int],
-    tables: tuple[Any, Any],
+    tables: tuple[int, Any, Any],
     tiling: Tiling,
     views: Any,
 ) -> Launch:
@@ -181,10 +179,11 @@ def build_launch(
         Ranges, table, rows, marks, windows, turns, cutouts and index.
     key : tuple of int
     tables : tuple
-        The law's rotations and the looks' records where the kernel can read them.
+        First view of the group; its rotations and the looks' records where the kernel reads them.
     tiling : Tiling
-    views : array, [B, V, height, width]
+    views : array, [B, views of the group, height, width]
     """
+    first_view, *tables = tables
     ranges, table, rows, marks, windows, turns, cutouts, index = inputs
     num_images, num_views = views.shape[:2]
     arguments = (
@@ -199,6 +198,7 @@ def build_launch(
         turns,
         cutouts,
         index,
+        np.array([(first_view, windows.shape[1])], PART_DTYPE)[0],
         np.uint64(key[0]),
         np.uint32(key[1]),
         *tables,

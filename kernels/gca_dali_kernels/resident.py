@@ -6,7 +6,7 @@ of a batch go together in one copy from pinned memory, which does not wait for t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,47 +14,61 @@ import numpy as np
 
 from gca_dali_kernels.gpu import explained_errors, import_cupy
 from gca_dali_kernels.launch import stream_at
-from gca_dali_kernels.law import WindowLaw
-from gca_dali_kernels.look import LOOK_DTYPE, ViewLook
+from gca_dali_kernels.law import ViewLaws
+from gca_dali_kernels.look import GroupLooks
 
 # Every type and every vector load of the kernels is aligned to this.
 ALIGNMENT = 16
 NUM_BUFFERS = 4
 
 
-def law_tables(law: WindowLaw) -> tuple[Any, Any, Any]:
-    """Return the law's aspects, rotations and betas on the current device, int64."""
-    return _law_tables(law, import_cupy().cuda.runtime.getDevice())
+def window_tables(laws: ViewLaws) -> tuple[Any, ...]:
+    """Return what `sample_windows` reads of the laws, on the current device.
+
+    Returns
+    -------
+    tuple of cupy.ndarray
+        Groups of the views, int32, [V]; records, uint8; aspects, rotations and betas, int64, of
+        all groups.
+    """
+    return _send(pack_windows, laws, import_cupy().cuda.runtime.getDevice())
 
 
-def look_records(looks: tuple[ViewLook, ...]) -> Any:
-    """Return the looks' records on the current device, uint8, [V · bytes of a record]."""
-    return _look_records(looks, import_cupy().cuda.runtime.getDevice())
+def cutout_tables(laws: ViewLaws) -> tuple[Any, ...]:
+    """Return groups of the views, records and rotations for `sample_cutouts`, on the device."""
+    return _send(pack_cutouts, laws, import_cupy().cuda.runtime.getDevice())
 
 
-@lru_cache(maxsize=32)
-def _law_tables(law: WindowLaw, device: int) -> tuple[Any, Any, Any]:
+def look_tables(looks: GroupLooks) -> tuple[Any, ...]:
+    """Return rotations, int64, and the looks' records, uint8, on the current device."""
+    return _send(pack_looks, looks, import_cupy().cuda.runtime.getDevice())
+
+
+@lru_cache(maxsize=64)
+def _send(pack: Callable[[Any], tuple[np.ndarray, ...]], what: Any, device: int) -> tuple[Any, ...]:
+    """Send packed tables once per device; the key of the cache is what they are packed from."""
     with explained_errors():
         cupy = import_cupy()
-        tables = (law.aspects_q16, law.rotations_q16, law.betas_q16)
-        sent = tuple(cupy.asarray(table) for table in tables)
+        sent = tuple(cupy.asarray(table) for table in pack(what))
         # Other streams than the one that copied will read them.
         cupy.cuda.get_current_stream().synchronize()
         return sent
 
 
-@lru_cache(maxsize=32)
-def _look_records(looks: tuple[ViewLook, ...], device: int) -> Any:
-    with explained_errors():
-        cupy = import_cupy()
-        sent = cupy.asarray(pack_looks(looks).view(np.uint8))
-        cupy.cuda.get_current_stream().synchronize()
-        return sent
+def pack_windows(laws: ViewLaws) -> tuple[np.ndarray, ...]:
+    """Return the arrays of `window_tables` on the host."""
+    records = laws.window_records.view(np.uint8)
+    return laws.group_of_view, records, laws.aspects_q16, laws.rotations_q16, laws.betas_q16
 
 
-def pack_looks(looks: tuple[ViewLook, ...]) -> np.ndarray:
-    """Return the looks' records, [V]."""
-    return np.array([look.record for look in looks], dtype=LOOK_DTYPE)
+def pack_cutouts(laws: ViewLaws) -> tuple[np.ndarray, ...]:
+    """Return the arrays of `cutout_tables` on the host."""
+    return laws.group_of_view, laws.cutout_records.view(np.uint8), laws.rotations_q16
+
+
+def pack_looks(looks: GroupLooks) -> tuple[np.ndarray, ...]:
+    """Return the arrays of `look_tables` on the host."""
+    return looks.rotations_q16, looks.records.view(np.uint8)
 
 
 class Sender:

@@ -7,7 +7,7 @@
 #include "draw.cuh"
 
 constexpr int NUM_THREADS = 128;
-constexpr int ONE = 1 << 16;  // a view's side
+constexpr int ONE = ONE_Q16;  // a view's side
 constexpr int NONE = 0x7FFFFFFF;
 
 struct Rectangle {
@@ -53,14 +53,17 @@ extern "C" __global__ void __launch_bounds__(NUM_THREADS, 8) sample_cutouts_kern
     const int2* __restrict__ shapes,       // [B]
     int2 grid,                             // height and width of a map in cells
     uint64 seed, uint32 epoch,
-    CutoutLaw law,
-    const int64* __restrict__ rotations_q16,  // [1024, 2]
-    int4* __restrict__ cutouts) {             // [B, V]
+    const int* __restrict__ groups,             // [V]
+    const CutoutLaw* __restrict__ laws,         // [G]
+    const int64* __restrict__ all_rotations_q16,  // [G, 1024, 2]
+    int4* __restrict__ cutouts) {               // [B, V]
     __shared__ Scene scene;
     __shared__ int lowest;
 
     const int view = blockIdx.x, image = blockIdx.y, one = image * gridDim.x + view;
     const Words words(seed, epoch, index[image], view);
+    const CutoutLaw& law = laws[groups[view]];
+    const int64* rotations_q16 = all_rotations_q16 + groups[view] * NUM_ROTATION_NUMBERS;
     const bool wanted = words.draw(CUTOUT, 0).x < law.probability_q32;
     if (!wanted) {
         if (threadIdx.x == 0) cutouts[one] = make_int4(0, 0, 0, 0);

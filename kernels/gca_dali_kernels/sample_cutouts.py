@@ -12,8 +12,8 @@ import numpy as np
 
 from gca_dali_kernels.gpu import explained_errors, import_cupy
 from gca_dali_kernels.launch import Launch, make_grid, run, stream_at
-from gca_dali_kernels.law import CutoutLaw, WindowLaw
-from gca_dali_kernels.resident import law_tables
+from gca_dali_kernels.law import ViewLaws
+from gca_dali_kernels.resident import cutout_tables
 
 NUM_THREADS = 128
 
@@ -25,7 +25,7 @@ def sample_cutouts(
     index: Any,
     shapes: Any,
     key: tuple[int, int],
-    laws: tuple[WindowLaw, CutoutLaw],
+    laws: ViewLaws,
     stream: int | None = None,
 ) -> Any:
     """Draw one cutout for each view; see `reference.sample_cutouts`.
@@ -39,7 +39,7 @@ def sample_cutouts(
     shapes : cupy.ndarray, int32, [B, 2]
     key : tuple of int
         Seed and epoch.
-    laws : tuple of WindowLaw and CutoutLaw
+    laws : ViewLaws
     stream : int, optional
         Address of a CUDA stream; None means CuPy's current stream.
 
@@ -53,19 +53,17 @@ def sample_cutouts(
     RuntimeError
         If the GPU fails.
     """
-    law, cutout_law = laws
     with explained_errors(), stream_at(stream):
         cutouts = import_cupy().empty(windows.shape, np.int32)
     inputs = (integrals, windows, turns, index, shapes)
-    run(build_launch(inputs, key, cutout_law, law_tables(law)[1], cutouts), stream)
+    run(build_launch(inputs, key, cutout_tables(laws), cutouts), stream)
     return cutouts
 
 
 def build_launch(
     inputs: tuple[Any, Any, Any, Any, Any],
     key: tuple[int, int],
-    law: CutoutLaw,
-    rotations: Any,
+    tables: tuple[Any, ...],
     cutouts: Any,
 ) -> Launch:
     """Return the launch that writes `cutouts`.
@@ -75,14 +73,13 @@ def build_launch(
     inputs : tuple
         Integrals, windows, turns, index and shapes.
     key : tuple of int
-    law : CutoutLaw
-    rotations : array, int64, [1024, 2]
-        The window law's, where the kernel can read them.
+    tables : tuple
+        Of `cutout_tables`, where the kernel can read them.
     cutouts : array, int32, [B, V, 4]
     """
     integrals = inputs[0]
     num_images, num_views = cutouts.shape[:2]
     grid = make_grid((integrals.shape[1] - 1, integrals.shape[2] - 1))
     words = (np.uint64(key[0]), np.uint32(key[1]))
-    arguments = (*inputs, grid, *words, law.record, rotations, cutouts)
+    arguments = (*inputs, grid, *words, *tables, cutouts)
     return Launch("sample_cutouts", (num_views, num_images, 1), NUM_THREADS, arguments)

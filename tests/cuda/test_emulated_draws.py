@@ -18,7 +18,7 @@ from kernel_launches import (
 
 KERNELS = {
     "integrate_maps": (map_cases, map_launch, check_maps, 2),
-    "sample_windows": (window_cases, window_launch, check_windows, 4),
+    "sample_windows": (window_cases, window_launch, check_windows, 5),
     "sample_cutouts": (cutout_cases, cutout_launch, check_cutouts, 1),
 }
 MODES = [("address", "forward"), ("address", "reverse"), ("address", "shuffled")]

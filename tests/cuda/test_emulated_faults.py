@@ -31,7 +31,7 @@ from kernel_launches import (
 )
 
 WINDOWS = ("grows_11x13", "turned_7x6", "rejection_weight_1_7x6", "single")
-WINDOWS += ("size_first_few_7x6", "usual_size_first")
+WINDOWS += ("hold_few_7x6", "usual_hold", "two_and_eight_7x6", "three_kinds_7x6", "relative_all_7x6")
 CUTOUTS = tuple(f"{law}_{window}" for law in CUTOUT_LAWS for window in ("usual_turned", "single"))
 VIEWS = ("size_33x17", "look_blur", "everything_upright", "uint8_turned", "tiny_size_7x13")
 VIEWS += ("pyramid_2x3",)  # more rows under a pixel than a warp has lanes
@@ -88,8 +88,8 @@ FAULTS = [
         "sample_windows",
         "one_candidate_more",
         WINDOWS_CU,
-        "if (number < law.num_candidates)",
-        "if (number <= law.num_candidates)",
+        "if (number < law.num_candidates) {\n                const bool",
+        "if (number <= law.num_candidates) {\n                const bool",
     ),
     fault("sample_windows", "edge_column", "search.cuh", "num_cells + 1),\n", "num_cells),\n"),
     fault("sample_windows", "wrong_lane", "search.cuh", "__ffs(viable) - 1", "__ffs(viable)"),
@@ -98,9 +98,35 @@ FAULTS = [
         "sample_windows",
         "no_barrier_before_lowest",
         WINDOWS_CU,
-        "atomicMin(&lowest, number);\n            __syncthreads();",
-        "atomicMin(&lowest, number);",
+        "atomicMin(&board.lowest, number);\n                __syncthreads();",
+        "atomicMin(&board.lowest, number);",
     ),
+    fault(
+        "sample_windows",
+        "no_barrier_before_choice",
+        WINDOWS_CU,
+        "}\n                __syncthreads();\n                return board.choice;",
+        "}\n                return board.choice;",
+    ),
+    fault(
+        "sample_windows",
+        "no_barrier_heaviest",
+        WINDOWS_CU,
+        "] = most;\n        __syncthreads();",
+        "] = most;",
+    ),
+    fault(
+        "sample_windows",
+        "no_barrier_next_view",
+        WINDOWS_CU,
+        "__syncthreads();  // the next view",
+        "//",
+    ),
+    fault(
+        "sample_windows", "overlap_of_one", WINDOWS_CU, "before <= num_earlier", "before < num_earlier"
+    ),
+    fault("sample_windows", "focus_column", "draw.cuh", "map.width, level, [&]", "map.width - 1, level, [&]"),
+    fault("sample_windows", "other_group", WINDOWS_CU, "law = laws[group];", "law = laws[0];"),
     fault(
         "sample_windows",
         "no_barrier_next_search",
