@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gca_dali.data.manifest import Manifest as Manifest
     from gca_dali.gaze.predictor import GazePredictor as GazePredictor
     from gca_dali.loader import GCALoader as GCALoader
+    from gca_dali.policy.group import ViewGroup as ViewGroup
     from gca_dali.policy.view_policy import ViewPolicy as ViewPolicy
     from gca_dali.steps.batch import ViewBatch as ViewBatch
 
@@ -24,6 +25,7 @@ _HOME_OF = {
     "GazePredictor": "gca_dali.gaze.predictor",
     "Manifest": "gca_dali.data.manifest",
     "ViewBatch": "gca_dali.steps.batch",
+    "ViewGroup": "gca_dali.policy.group",
     "ViewPolicy": "gca_dali.policy.view_policy",
 }
 
@@ -32,6 +34,7 @@ __all__ = [
     "GazePredictor",
     "Manifest",
     "ViewBatch",
+    "ViewGroup",
     "ViewPolicy",
     "__version__",
     "adapters",

@@ -173,7 +173,6 @@ class GCALoader:
             sizes=np.stack([self.manifest.height, self.manifest.width], axis=1),
             stretched=self.manifest.stretched,
             seed=self.config.seed,
-            num_views=self.config.num_views,
             num_threads=self.num_threads,
         )
 

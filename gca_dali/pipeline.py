@@ -19,6 +19,7 @@ import numpy as np
 from gca_dali.gaze.table import SaliencyTable
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.steps.decode import decode_either, decode_grey, value_ranges
+from gca_dali.steps.deliver import Made
 from gca_dali.steps.device import CPU
 from gca_dali.steps.read import BatchSource, read_samples
 from gca_dali.steps.views import make_views
@@ -41,7 +42,7 @@ class ViewMaker:
         Height and width of each original in pixels; what is decoded may be smaller.
     stretched : numpy.ndarray, bool, [N]
         See `value_ranges`.
-    seed, num_views, num_threads : int
+    seed, num_threads : int
     """
 
     policy: ViewPolicy
@@ -49,11 +50,10 @@ class ViewMaker:
     sizes: np.ndarray
     stretched: np.ndarray
     seed: int
-    num_views: int
     num_threads: int = 0
 
-    def make(self, images: list[np.ndarray], keys: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return V views, float32, [B, 1, size, size], windows in pixels, retained and grown.
+    def make(self, images: list[np.ndarray], keys: np.ndarray) -> Made:
+        """Return the views of a batch and what the randomness decided.
 
         Parameters
         ----------
@@ -64,16 +64,12 @@ class ViewMaker:
         shapes = self.sizes[index]
 
         maps = self.table.take(index, images)
-        plan = plan_views(maps, index, shapes, key, self.policy, self.num_views)
+        plan = plan_views(maps, index, shapes, key, self.policy)
         ranges = value_ranges(images, self.stretched[index])
         views = make_views(images, ranges, plan, index, key, self.policy, self.num_threads)
 
-        return (
-            *views[:, :, None],
-            plan.windows_px(shapes),
-            plan.retained,
-            plan.grown.view(np.uint8),
-        )
+        windows, focus = plan.windows_px(shapes), plan.focus_px(shapes)
+        return Made(views, keys, windows, plan.retained, plan.grown, focus)
 
     def find_ranges(self, images: list[np.ndarray], keys: list[np.ndarray]) -> list[np.ndarray]:
         """Return the values of each image that become black and white, float32, B × [2]."""

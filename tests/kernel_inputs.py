@@ -211,9 +211,7 @@ class ViewCase:
         groups = (GroupLaw(self.law, len(self.looks), self.cutout_law),)
         if self.num_before:
             groups = (GroupLaw(WindowLaw(), self.num_before), *groups)
-        return WindowCase(
-            self.name, self.maps, self.index, shapes, self.key, ViewLaws(groups)
-        )
+        return WindowCase(self.name, self.maps, self.index, shapes, self.key, ViewLaws(groups))
 
     @cached_property
     def plan(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from gca_dali.common.checks import check_choice, check_probability, check_range
 
+LAWS = ("free", "relative", "hold", "rejection", "contrastive_crop")
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -14,51 +16,78 @@ class Crop:
     Attributes
     ----------
     law : str
-        "size_first" (keep the drawn size, draw places until one holds tau), "rejection" (redraw
-        size and place together: the papers') or "contrastive_crop" (Peng et al., CVPR 2022).
+        "free" (size and place at random); "relative" (the drawn size is kept; of the candidate
+        places the first that holds rho of the most that any of them holds is taken); "hold" (the
+        drawn size is kept where a place holds tau, else it grows by the least that does);
+        "rejection" (size and place redrawn together until tau: the papers') or "contrastive_crop"
+        (Peng et al., CVPR 2022).
     size_by : str
         "area": `size_range` is a share of the image, the aspect log-uniform (Szegedy et al.);
         "zoom": the image's sides over a zoom in `size_range`.
     tau : float
-        Least share of the saliency mass that a window must hold; 0 asks for none.
+        Least share of the saliency mass that a window must hold (hold, rejection); 0 asks for none.
+    rho : float
+        Least share of the most that any candidate holds (relative).
     weight : int
-        A place is accepted with probability share**weight: 0 (the papers' hard filter), 1 or 2.
+        A place is accepted with probability share**weight: 0 (the papers' hard filter), 1 or 2. The
+        share is of the map's mass, or with "relative" of the most that any candidate holds.
     num_candidates : int
-        Draws before the exact search takes over.
+        Places that "relative" chooses from, or draws before the exact search takes over.
+    focus : bool
+        One attended point per image and epoch, drawn in proportion to the saliency, is shared by
+        all views with focus: places are drawn around it (free, relative).
+    max_iou : float
+        The views of a group are redrawn, a bounded number of times, until no two of their windows
+        overlap more (intersection over union); then the least overlap is taken. 1 allows any.
     """
 
-    law: str = "size_first"
+    law: str = "free"
     size_by: str = "area"
     size_range: tuple[float, float] = (0.2, 1.0)
     aspect_range: tuple[float, float] = (3 / 4, 4 / 3)
     tau: float = 0.0
+    rho: float = 0.9
     weight: int = 0
     num_candidates: int = 64
+    focus: bool = False
+    max_iou: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what no window can obey."""
-        check_choice("law", self.law, ("size_first", "rejection", "contrastive_crop"))
+        check_choice("law", self.law, LAWS)
         check_choice("size_by", self.size_by, ("area", "zoom"))
         limits = (1e-4, 1.0) if self.size_by == "area" else (1.0, 100.0)
         check_range("size_range", self.size_range, *limits)
         check_range("aspect_range", self.aspect_range, 0.01, 100.0)
-        check_probability("tau", self.tau)
+        for name in ("tau", "rho", "max_iou"):
+            check_probability(name, getattr(self, name))
         check_choice("weight", self.weight, (0, 1, 2))
         if not 1 <= self.num_candidates <= 10_000:
             raise ValueError(
                 f"num_candidates must be 1 to 10000, got {self.num_candidates}. "
                 "64 is enough: an exact search follows."
             )
-        if self.law == "contrastive_crop" and (self.tau or self.weight):
+        if self.tau and self.law not in ("hold", "rejection"):
             raise ValueError(
-                f"tau and weight must be 0 with law 'contrastive_crop', got {self.tau} and "
-                f"{self.weight}. Use law 'size_first' to hold a share of the saliency."
+                f"tau must be 0 with law {self.law!r}, got {self.tau}. Use law 'hold' to hold a "
+                "share of the saliency, or rho with law 'relative'."
+            )
+        if self.weight and self.law not in ("relative", "hold", "rejection"):
+            raise ValueError(
+                f"weight must be 0 with law {self.law!r}, got {self.weight}. Use law 'relative' or "
+                "'hold' to weigh places."
+            )
+        if self.focus and self.law not in ("free", "relative"):
+            raise ValueError(
+                f"focus must be False with law {self.law!r}, got {self.focus}. Use law 'free' or "
+                "'relative'."
             )
 
     @property
     def reads_saliency(self) -> bool:
         """Whether the windows depend on the map."""
-        return self.law == "contrastive_crop" or self.tau > 0 or self.weight > 0
+        always = self.law in ("relative", "contrastive_crop")
+        return always or self.focus or self.tau > 0 or self.weight > 0
 
 
 @dataclass(frozen=True)
@@ -103,8 +132,10 @@ class Appearance:
     solarize : float
         Probability that intensities of at least 0.5 are inverted.
     mask : str
-        Gaze mask: "none", "soft" (times saliency + 0.1, at most 1) or "hard" (the 80 % least
-        attended cells black).
+        Gaze mask: "none", "soft" (times saliency + `mask_floor`, at most 1) or "hard" (the 80 %
+        least attended cells black).
+    mask_floor : float
+        What the soft mask leaves of the brightness where nobody looked.
     """
 
     jitter: float = 0.0
@@ -116,11 +147,12 @@ class Appearance:
     solarize: float = 0.0
     mask: str = "none"
     mask_probability: float = 1.0
+    mask_floor: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse what is no intensity."""
         check_choice("mask", self.mask, ("none", "soft", "hard"))
-        for name in ("jitter", "solarize", "mask_probability"):
+        for name in ("jitter", "solarize", "mask_probability", "mask_floor"):
             check_probability(name, getattr(self, name))
         for name in ("brightness", "contrast"):
             if getattr(self, name) is not None:

@@ -1,70 +1,70 @@
-"""What is done to an image to make a view: `ViewPolicy` and its presets.
+"""What is done to an image to make its views: `ViewPolicy`, groups of views and their presets.
 
-Enters: nothing but numbers, checked at birth. Leaves: laws and looks, the records that the kernels
-read. Next: `windows` and `views`. Each preset names its source; published numbers are for views of
-224 pixels. On grey images hue, saturation and grayscale do nothing and are left out.
+Enters: groups, or a preset's name. Leaves: laws and looks, the records that the kernels read. Next:
+`steps.windows` and `steps.views`. `files` writes policies to TOML and JSON and reads them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gca_dali.common.checks import check_choice, check_probability
-from gca_dali.policy.parts import Appearance, Change, Crop, Cutout
+from gca_dali.common.checks import check_choice
+from gca_dali.policy import files, presets
+from gca_dali.policy.change import change_parts
+from gca_dali.policy.group import MAX_VIEWS, ViewGroup
 
 if TYPE_CHECKING:
-    from gca_dali_kernels.law import CutoutLaw, WindowLaw
-    from gca_dali_kernels.look import ViewLook
+    from gca_dali_kernels.law import ViewLaws
+    from gca_dali_kernels.look import GroupLooks
 
 DTYPES = ("float32", "float16", "bfloat16")
 PRESETS = (
     "gca",
+    "gca_relative",
+    "gca_focus",
+    "gca_hold",
     "gca_paper",
     "focus_contrast",
     "random",
     "simclr",
     "byol",
+    "vicreg",
     "searched",
     "contrastive_crop",
+    "dino",
+    "dinov2",
+    "gca_dino",
 )
-_BLUR = Change(0.5, (0.1, 2.0))
-_MOCO = Appearance(jitter=0.8, brightness=(0.6, 1.4), contrast=(0.6, 1.4), blur=_BLUR)
 
 
 @dataclass(frozen=True)
 class ViewPolicy:
-    """What is done to make a view. Begin with a preset: `ViewPolicy.gca()`, `.random()`, ….
+    """What is done to make the views of an image. Begin with a preset: `ViewPolicy.gca()`, ….
 
     Attributes
     ----------
-    crop : Crop
-    cutout : Cutout or None
-    appearances : tuple of Appearance
-        View v takes `appearances[v % len(appearances)]`: BYOL blurs its views unequally.
-    flip : float
-        Probability of a horizontal flip. It changes what a chest image means (heart side), not
-        what a single knee does.
-    rotation_degrees : float
-        Rotation is uniform in ± this, with probability `rotation`.
-    size : int
-        Height and width of a view in pixels.
+    groups : tuple of ViewGroup
+        Views are numbered over the groups in order, so a group that is added behind leaves the
+        windows of those before as they were.
     channels : int
         1, or 3 equal ones (a broadcast, no copy).
     dtype : str
         "float32", "float16" or "bfloat16".
     mean, deviation : float
-        The view is (x − mean) / deviation, x being 0 to 1.
+        A view is (x − mean) / deviation, x being 0 to 1.
+
+    Examples
+    --------
+    >>> ViewPolicy.gca(size=96, rho=0.8).groups[0].crop.rho
+    0.8
+    >>> [(group.num_views, group.size) for group in ViewPolicy.gca_dino().groups]
+    [(2, 224), (8, 96)]
     """
 
-    crop: Crop = field(default_factory=Crop)
-    cutout: Cutout | None = None
-    appearances: tuple[Appearance, ...] = (Appearance(),)
-    flip: float = 0.5
-    rotation_degrees: float = 0.0
-    rotation: float = 0.0
-    size: int = 224
+    groups: tuple[ViewGroup, ...] = (ViewGroup(),)
     channels: int = 1
     dtype: str = "float32"
     mean: float = 0.5
@@ -72,98 +72,125 @@ class ViewPolicy:
 
     def __post_init__(self) -> None:
         """Refuse values that no view can have."""
-        check_probability("flip", self.flip)
-        check_probability("rotation", self.rotation)
         check_choice("channels", self.channels, (1, 3))
         check_choice("dtype", self.dtype, DTYPES)
-        if not 0.0 <= self.rotation_degrees <= 180.0:
-            raise ValueError(
-                f"rotation_degrees must be 0 to 180, got {self.rotation_degrees}. "
-                "Angles are drawn in ± this."
-            )
-        if not 1 <= self.size <= 4096:
-            raise ValueError(f"size must be 1 to 4096 pixels, got {self.size}. 224 is usual.")
         if not self.deviation > 0.0:
             raise ValueError(f"deviation must be positive, got {self.deviation}. Use 1 for none.")
-        if not self.appearances:
-            raise ValueError("appearances must hold at least one Appearance, got none.")
+        if not self.groups:
+            raise ValueError("groups must hold at least one ViewGroup, got none. Add ViewGroup().")
+        if self.num_views > MAX_VIEWS:
+            raise ValueError(
+                f"num_views of all groups must be at most {MAX_VIEWS}, got {self.num_views}. "
+                "Make fewer."
+            )
+
+    @property
+    def num_views(self) -> int:
+        """Number of views of all groups, V."""
+        return sum(group.num_views for group in self.groups)
+
+    @property
+    def size(self) -> int:
+        """Height and width of the views of the first group in pixels."""
+        return self.groups[0].size
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Which of the V views belong to each group."""
+        return self.laws.slices
 
     @property
     def reads_saliency(self) -> bool:
         """Whether any view depends on the map."""
-        masked = any(a.mask != "none" and a.mask_probability > 0 for a in self.appearances)
-        hidden = self.cutout is not None and self.cutout.max_loss < 1.0
-        return self.crop.reads_saliency or hidden or masked
+        return any(group.reads_saliency for group in self.groups)
+
+    @cached_property
+    def laws(self) -> ViewLaws:
+        """The laws of all windows and cutouts, for the kernels."""
+        from gca_dali_kernels.law import ViewLaws
+
+        return ViewLaws(tuple(group.law for group in self.groups))
+
+    @cached_property
+    def looks(self) -> tuple[GroupLooks, ...]:
+        """How the views of each group look, for the kernels."""
+        from gca_dali_kernels.look import GroupLooks
+
+        return tuple(
+            GroupLooks(
+                group.looks(self.mean, self.deviation),
+                (group.size, group.size),
+                group.rotation_degrees,
+                views.start,
+            )
+            for group, views in zip(self.groups, self.slices, strict=True)
+        )
 
     def replace(self, **changes: object) -> ViewPolicy:
-        """Return a copy with some attributes changed; those of `Crop` are reached by name too.
+        """Return a copy with some attributes changed, those of its parts by their names too.
+
+        A name means that part of every group; `size` is that of the first group, and the others
+        keep their proportion to it. A dotted name means one part: "groups.1.num_views",
+        "cutout.probability", "appearances.0.solarize". Presets are documented in `presets`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such attribute (the nearest is named), or it cannot have the value.
 
         Examples
         --------
-        >>> ViewPolicy.gca().replace(tau=0.95, size=96).crop.tau
+        >>> ViewPolicy.gca_hold().replace(tau=0.95, size=96).groups[0].crop.tau
         0.95
+        >>> [group.size for group in ViewPolicy.dino(size=112).groups]
+        [112, 48]
         """
-        in_crop = {name: changes.pop(name) for name in list(changes) if name in _CROP_NAMES}
-        if in_crop:
-            changes["crop"] = replace(self.crop, **in_crop)  # type: ignore[arg-type]
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return change_parts(self, changes)
 
-    @cached_property
-    def window_law(self) -> WindowLaw:
-        """The law of the windows, for the kernels."""
-        from gca_dali_kernels.law import WindowLaw
+    def to_dict(self) -> dict[str, Any]:
+        """Return the policy as plain data, with the version of the laws."""
+        return files.to_dict(self)
 
-        return WindowLaw(
-            law=self.crop.law,
-            size=self.crop.size_by,
-            size_range=self.crop.size_range,
-            aspect_range=self.crop.aspect_range,
-            tau=self.crop.tau,
-            weight=self.crop.weight,
-            num_candidates=self.crop.num_candidates,
-            flip=self.flip,
-            rotation_degrees=self.rotation_degrees,
-            rotation=self.rotation,
-        )
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ViewPolicy:
+        """Return the policy of `to_dict`, or a preset ("preset") with changes.
 
-    @cached_property
-    def cutout_law(self) -> CutoutLaw:
-        """The law of the cutouts, for the kernels."""
-        from gca_dali_kernels.law import CutoutLaw
+        Raises
+        ------
+        TypeError, ValueError
+            If a name or type is wrong, or the laws are of another version.
+        """
+        data = dict(data)
+        if "preset" in data:
+            return cls.preset(str(data.pop("preset")), **data)
+        return files.from_dict(cls, data)
 
-        c = self.cutout
-        if c is None:
-            return CutoutLaw(probability=0.0)
-        return CutoutLaw(c.probability, c.side_range, c.max_loss, c.num_redraws)
+    def save(self, path: str | Path) -> None:
+        """Write a `.toml` or `.json`.
 
-    def view_looks(self, num_views: int) -> tuple[ViewLook, ...]:
-        """Return one look per view, for the kernels."""
-        from gca_dali_kernels.look import ViewLook
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise.
+        """
+        files.write(self.to_dict(), Path(path))
 
-        none = Change(0.0, (1.0, 1.0))
-        looks = []
-        for view in range(num_views):
-            a = self.appearances[view % len(self.appearances)]
-            gamma, blur, noise = a.gamma or none, a.blur or none, a.noise or none
-            looks.append(
-                ViewLook(
-                    jitter=a.jitter,
-                    brightness=a.brightness or (1.0, 1.0),
-                    contrast=a.contrast or (1.0, 1.0),
-                    gamma_probability=gamma.probability,
-                    gamma=gamma.strength,
-                    blur=blur.probability,
-                    blur_sigma_px=blur.strength,
-                    solarize=a.solarize,
-                    noise=noise.probability,
-                    noise_sigma=noise.strength,
-                    mask=a.mask,
-                    mask_probability=a.mask_probability,
-                    mean=self.mean,
-                    deviation=self.deviation,
-                )
-            )
-        return tuple(looks)
+    @classmethod
+    def load(cls, path: str | Path) -> ViewPolicy:
+        """Read what `save` wrote, or a file that names a preset and what to change of it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it holds no policy; the file is named.
+        """
+        data = files.read(Path(path))
+        try:
+            return cls.from_dict(data)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: {error}") from None
 
     @classmethod
     def preset(cls, name: str, **changes: object) -> ViewPolicy:
@@ -175,72 +202,79 @@ class ViewPolicy:
             If there is no such preset.
         """
         check_choice("policy", name, PRESETS)
-        return getattr(cls, name)(**changes)
+        return cls(getattr(presets, name)()).replace(**changes)
 
     @classmethod
     def gca(cls, **changes: object) -> ViewPolicy:
-        """Size-first windows that hold 0.92 of the saliency, cutout, soft mask: our default.
+        """Windows that hold 0.9 of the most they could, around a shared attended point: our default."""
+        return cls.preset("gca", **changes)
 
-        At the papers' 0.9 the windows keep 0.989 of the lesions of 190 dental images (simulated
-        gaze), at 0.92 they keep 0.993 for 0.002 more area.
-        """
-        look = replace(_MOCO, mask="soft", mask_probability=0.5)
-        policy = cls(crop=Crop(tau=0.92, weight=1), cutout=Cutout(), appearances=(look,))
-        return policy.replace(**changes)
+    @classmethod
+    def gca_relative(cls, **changes: object) -> ViewPolicy:
+        """The law "relative" alone: no focus, cutout or mask."""
+        return cls.preset("gca_relative", **changes)
+
+    @classmethod
+    def gca_focus(cls, **changes: object) -> ViewPolicy:
+        """Free windows around a shared attended point; no cutout or mask."""
+        return cls.preset("gca_focus", **changes)
+
+    @classmethod
+    def gca_hold(cls, **changes: object) -> ViewPolicy:
+        """Windows that hold 0.92 of the saliency, whatever size that takes."""
+        return cls.preset("gca_hold", **changes)
 
     @classmethod
     def gca_paper(cls, **changes: object) -> ViewPolicy:
-        """GCA as published (Wang et al., PMLR 226, 2024): crop 0.8, cutout 0.9, hard 80 % mask.
-
-        Sizes and probabilities are unstated there; ours are MoCo v2's and 0.5. The share of the
-        gaze region is taken as the share of the saliency mass.
-        """
-        crop = Crop(law="rejection", tau=0.8, num_candidates=200)
-        look = replace(_MOCO, mask="hard", mask_probability=0.5)
-        return cls(crop=crop, cutout=Cutout(), appearances=(look,)).replace(**changes)
+        """GCA as published (Wang et al., PMLR 226, 2024)."""
+        return cls.preset("gca_paper", **changes)
 
     @classmethod
     def focus_contrast(cls, **changes: object) -> ViewPolicy:
-        """FocusContrast (arXiv 2305.08826): zoom 1–2, tau 0.9, cutout, mask, rotation ± 45°."""
-        crop = Crop("rejection", "zoom", (1.0, 2.0), tau=0.9, num_candidates=200)
-        look = Appearance(0.5, (0.8, 1.2), (0.2, 1.8), mask="soft", mask_probability=0.5)
-        cutout = Cutout(side_range=(48 / 224, 0.5))
-        policy = cls(crop, cutout, (look,), rotation_degrees=45.0, rotation=0.5)
-        return policy.replace(**changes)
+        """FocusContrast (arXiv 2305.08826)."""
+        return cls.preset("focus_contrast", **changes)
 
     @classmethod
     def random(cls, **changes: object) -> ViewPolicy:
         """MoCo v2 (Chen et al. 2020): area 0.2–1, jitter 0.4, blur."""
-        return cls(appearances=(_MOCO,)).replace(**changes)
+        return cls.preset("random", **changes)
 
     @classmethod
     def simclr(cls, **changes: object) -> ViewPolicy:
         """SimCLR (Chen et al. 2020): area 0.08–1, jitter 0.8, blur."""
-        look = Appearance(0.8, (0.2, 1.8), (0.2, 1.8), blur=_BLUR)
-        crop = Crop(size_range=(0.08, 1.0))
-        return cls(crop=crop, appearances=(look,)).replace(**changes)
+        return cls.preset("simclr", **changes)
 
     @classmethod
     def byol(cls, **changes: object) -> ViewPolicy:
-        """BYOL (Grill et al. 2020): blur with probability 1 and 0.1, solarize 0 and 0.2."""
-        first = replace(_MOCO, blur=Change(1.0, (0.1, 2.0)))
-        second = replace(_MOCO, blur=Change(0.1, (0.1, 2.0)), solarize=0.2)
-        crop = Crop(size_range=(0.08, 1.0))
-        return cls(crop=crop, appearances=(first, second)).replace(**changes)
+        """BYOL (Grill et al. 2020): views blurred and solarized unequally."""
+        return cls.preset("byol", **changes)
+
+    @classmethod
+    def vicreg(cls, **changes: object) -> ViewPolicy:
+        """VICReg (Bardes et al. 2022): area 0.2–1, solarize 0.1."""
+        return cls.preset("vicreg", **changes)
 
     @classmethod
     def searched(cls, **changes: object) -> ViewPolicy:
-        """GCA's baseline "Searched": zoom 1.2, cutout of 48 px that looks at no saliency."""
-        side = 48 / 224
-        crop = Crop(size_by="zoom", size_range=(1.2, 1.2))
-        cutout = Cutout(probability=1.0, side_range=(side, side), max_loss=1.0)
-        return cls(crop=crop, cutout=cutout, appearances=(_MOCO,)).replace(**changes)
+        """GCA's baseline "Searched": zoom 1.2, cutout of 48 px."""
+        return cls.preset("searched", **changes)
 
     @classmethod
     def contrastive_crop(cls, **changes: object) -> ViewPolicy:
-        """ContrastiveCrop (Peng et al. 2022): Beta(0.6) places in the box of the map above 0.1."""
-        crop = Crop(law="contrastive_crop")
-        return cls(crop=crop, appearances=(_MOCO,)).replace(**changes)
+        """ContrastiveCrop (Peng et al. 2022)."""
+        return cls.preset("contrastive_crop", **changes)
 
+    @classmethod
+    def dino(cls, **changes: object) -> ViewPolicy:
+        """DINO (Caron et al. 2021): two global views and eight local ones."""
+        return cls.preset("dino", **changes)
 
-_CROP_NAMES = tuple(Crop.__dataclass_fields__)
+    @classmethod
+    def dinov2(cls, **changes: object) -> ViewPolicy:
+        """DINOv2 (Oquab et al. 2023): two global views and eight local ones."""
+        return cls.preset("dinov2", **changes)
+
+    @classmethod
+    def gca_dino(cls, **changes: object) -> ViewPolicy:
+        """Two free global views, eight local ones where readers look."""
+        return cls.preset("gca_dino", **changes)

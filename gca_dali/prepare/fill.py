@@ -62,11 +62,10 @@ def fill_table(
         return Filled(table, 0, ())
     loader = GCALoader(
         manifest,
-        ViewPolicy.gca(size=VIEW_PX),
+        ViewPolicy.gca(size=VIEW_PX, num_views=1),
         table,
         batch_size=batch_size,
         device=device,
-        num_views=1,
         shuffle=False,
         drop_last=False,
     )

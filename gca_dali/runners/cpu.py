@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gca_dali.steps.deliver import Made
 from gca_dali.steps.read import BatchSource
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ class CpuViews:
     def __init__(self, images: Pipeline | BatchSource, maker: ViewMaker) -> None:
         self.images, self.maker = images, maker
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gca_dali-views")
-        self._ahead: deque[Future[tuple[np.ndarray, ...]]] = deque()
+        self._ahead: deque[Future[Made]] = deque()
         self._ended = False
 
-    def run(self, stream: Any = None) -> tuple[np.ndarray, ...]:
-        """Return the views of the next batch, V × [B, 1, size, size], keys and decisions.
+    def run(self, stream: Any = None) -> Made:
+        """Return the views of the next batch and what the randomness decided.
 
         Parameters
         ----------
@@ -66,15 +67,15 @@ class CpuViews:
             self.images.reset()
         self._ended = False
 
-    def _make_next(self) -> tuple[np.ndarray, ...]:
+    def _make_next(self) -> Made:
         # After its end or an error a source is asked for nothing, until the caller has seen it.
         if self._ended:
             raise StopIteration
         self._ended = True
         images, keys = self._take()
-        *views, windows, retained, grown = self.maker.make(images, keys)
+        made = self.maker.make(images, keys)
         self._ended = False
-        return (*views, keys, windows, retained, grown)
+        return made
 
     def _take(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Return grey images, B × [H, W], and keys, int64, [B, 2]."""

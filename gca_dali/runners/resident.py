@@ -140,8 +140,7 @@ class ResidentPipeline:
         images = [self.images[i] for i in index.tolist()]
         if self.device == CPU:
             arrays = [image.numpy() for image in images]
-            *views, windows, retained, grown = self.maker.make(arrays, keys)
-            return (*views, keys, windows, retained, grown)
+            return self.maker.make(arrays, keys)
         from gca_dali.runners.cuda import DeviceImages
 
         dtype = str(images[0].dtype).removeprefix("torch.")

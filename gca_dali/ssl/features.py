@@ -15,6 +15,7 @@ import torch
 from gca_dali.common.progress import track
 from gca_dali.common.state import read_state
 from gca_dali.loader import GCALoader
+from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Crop
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.encoders import EncoderConfig, build_encoder, num_features_of
@@ -85,10 +86,9 @@ def load_whole_images(
     GCALoader
         One view per image, in the order of the rows; unreadable images are left out.
     """
+    whole = Crop(size_by="zoom", size_range=(1.0, 1.0))
     policy = ViewPolicy(
-        crop=Crop(size_by="zoom", size_range=(1.0, 1.0)),
-        flip=0.0,
-        size=config.view_size_px,
+        (ViewGroup(1, config.view_size_px, whole, flip=0.0),),
         channels=config.num_channels,
         mean=config.mean,
         deviation=config.deviation,
@@ -97,7 +97,6 @@ def load_whole_images(
         manifest,
         policy,
         batch_size=batch_size,
-        num_views=1,
         device=device,
         shuffle=False,
         drop_last=False,

@@ -126,6 +126,7 @@ class Finetuning:
         policy = ViewPolicy.random(
             size_range=(0.5, 1.0),
             size=look.view_size_px,
+            num_views=1,
             channels=look.num_channels,
             mean=look.mean,
             deviation=look.deviation,
@@ -134,7 +135,6 @@ class Finetuning:
             rows,
             policy,
             batch_size=min(self.batch_size, len(rows)),
-            num_views=1,
             device=self.device,
             seed=self.seed,
         )

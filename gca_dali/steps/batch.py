@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ViewBatch:
-    """V augmented views of each of B images.
+    """V augmented views of each of B images, groups of views one after the other.
 
     Attributes
     ----------
     views : tuple of torch.Tensor, float32 | float16 | bfloat16, V × [B, C, H, W]
-        Normalised views; `views[v][b]` is view v of image `index[b]`.
+        Normalised views; `views[v][b]` is view v of image `index[b]`. Sizes differ between groups.
     index : torch.Tensor, int64, [B]
         Rows of the manifest.
     label : torch.Tensor, int64, [B]
@@ -30,6 +30,11 @@ class ViewBatch:
         Share of the saliency mass that lies in the window; 1 where the map holds no mass.
     grown : torch.Tensor, bool, [B, V]
         True where no place of the drawn size held tau, so the window was enlarged.
+    focus : torch.Tensor, float32, [B, 2]
+        y, x of the attended point that views with focus share, in pixels of the original image;
+        NaN without focus, and where the map holds no mass.
+    groups : tuple of slice
+        The views of each group: `views[groups[0]]` are those of the first, such as DINO's globals.
     """
 
     views: tuple[torch.Tensor, ...]
@@ -38,16 +43,18 @@ class ViewBatch:
     windows: torch.Tensor
     retained: torch.Tensor
     grown: torch.Tensor
+    focus: torch.Tensor
+    groups: tuple[slice, ...]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> ViewBatch:
         """Return the batch on another device."""
         moved = {
             f.name: getattr(self, f.name).to(device, non_blocking=non_blocking)
             for f in fields(self)
-            if f.name != "views"
+            if f.name not in ("views", "groups")
         }
         views = tuple(view.to(device, non_blocking=non_blocking) for view in self.views)
-        return ViewBatch(views=views, **moved)
+        return ViewBatch(views=views, groups=self.groups, **moved)
 
     def __len__(self) -> int:
         """Return the number of images B."""
@@ -55,8 +62,10 @@ class ViewBatch:
 
     def __repr__(self) -> str:
         """Show shapes and dtypes instead of pixels."""
+        groups = [self.views[group] for group in self.groups]
+        told = " and ".join(f"{len(views)} views {list(views[0].shape)}" for views in groups)
         view = self.views[0]
         return (
-            f"ViewBatch({len(self.views)} views {list(view.shape)} {view.dtype} on {view.device}, "
+            f"ViewBatch({told} {view.dtype} on {view.device}, "
             f"retained {self.retained.mean().item():.3f}, grown {int(self.grown.sum())})"
         )

@@ -1,12 +1,12 @@
-"""Pipeline outputs → `ViewBatch`, without a copy where the dtype allows.
+"""Views as arrays → `ViewBatch`, without a copy where the dtype allows.
 
-Enters: DALI's output tensors. Leaves: torch tensors that own DALI's buffers through DLPack. Next:
-the training loop.
+Enters: `Made`, what the steps before left of a batch. Leaves: torch tensors over the same memory.
+Next: the training loop.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,37 @@ if TYPE_CHECKING:
     from gca_dali.policy.view_policy import ViewPolicy
 
 
-def deliver(outputs: tuple[Any, ...], labels: torch.Tensor, policy: ViewPolicy) -> ViewBatch:
+class Made(NamedTuple):
+    """A batch on the CPU.
+
+    Attributes
+    ----------
+    views : tuple of numpy.ndarray, float32
+        [views of the group, B, size, size] for each group.
+    keys : numpy.ndarray, int64, [B, 2]
+        Sample index and epoch.
+    windows : numpy.ndarray, float32, [B, V, 4]
+        In pixels of the original image.
+    retained : numpy.ndarray, float32, [B, V]
+    grown : numpy.ndarray, bool, [B, V]
+    focus : numpy.ndarray, float32, [B, 2]
+        In pixels; NaN for none.
+    """
+
+    views: tuple[np.ndarray, ...]
+    keys: np.ndarray
+    windows: np.ndarray
+    retained: np.ndarray
+    grown: np.ndarray
+    focus: np.ndarray
+
+
+def deliver(made: Made, labels: torch.Tensor, policy: ViewPolicy) -> ViewBatch:
     """Return one batch.
 
     Parameters
     ----------
-    outputs : tuple of nvidia.dali.tensors.TensorListCPU or numpy.ndarray
-        V views, then keys, windows, retained, grown.
+    made : Made
     labels : torch.Tensor, int64, [N]
         The manifest's labels.
     policy : ViewPolicy
@@ -36,17 +60,16 @@ def deliver(outputs: tuple[Any, ...], labels: torch.Tensor, policy: ViewPolicy) 
     """
     import torch
 
-    *views, keys, windows, retained, grown = (
-        torch.from_dlpack(output if isinstance(output, np.ndarray) else output.as_tensor())
-        for output in outputs
-    )
     dtype = getattr(torch, policy.dtype)
-    index = keys[:, 0].contiguous()
+    views = [view for group in made.views for view in torch.from_numpy(group).to(dtype)]
+    index = torch.from_numpy(made.keys[:, 0].copy())
     return ViewBatch(
-        views=tuple(view.to(dtype).expand(-1, policy.channels, -1, -1) for view in views),
+        views=tuple(view[:, None].expand(-1, policy.channels, -1, -1) for view in views),
         index=index,
         label=labels[index],
-        windows=windows,
-        retained=retained,
-        grown=grown.view(torch.bool),
+        windows=torch.from_numpy(made.windows),
+        retained=torch.from_numpy(made.retained),
+        grown=torch.from_numpy(made.grown),
+        focus=torch.from_numpy(made.focus),
+        groups=policy.slices,
     )

@@ -130,7 +130,7 @@ def explained_memory() -> Iterator[None]:
         text = " ".join(str(error).split())
         raise RuntimeError(
             f"GPU memory must hold the batch, got {text[:120]!r}. "
-            "Lower batch_size, num_views or size, or use device='cpu'."
+            "Lower batch_size, or the policy's num_views or size, or use device='cpu'."
         ) from error
 
 

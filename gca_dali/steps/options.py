@@ -17,7 +17,6 @@ class LoaderOptions(TypedDict, total=False):
     """The fields of `LoaderConfig` as keyword arguments, so that an editor completes them."""
 
     batch_size: int
-    num_views: int
     device: str
     seed: int
     rank: int
@@ -37,7 +36,6 @@ class LoaderConfig:
     ----------
     batch_size : int
         Images per batch of this rank.
-    num_views : int
     device : str
         "auto" (a GPU where one can be used), "cpu", "cuda" (torch's current GPU) or "cuda:N".
     seed : int
@@ -57,7 +55,6 @@ class LoaderConfig:
     """
 
     batch_size: int = 64
-    num_views: int = 2
     device: str = "auto"
     seed: int = 0
     rank: int = 0
@@ -70,7 +67,6 @@ class LoaderConfig:
 
     def __post_init__(self) -> None:
         """Refuse what `Order` does not look at."""
-        check_at_least("num_views", self.num_views, 1)
         check_at_least("num_threads", self.num_threads, 0)
         check_choice("on_error", self.on_error, ("quarantine", "raise"))
 

@@ -23,8 +23,8 @@ def make_views(
     key: tuple[int, int],
     policy: ViewPolicy,
     num_threads: int = 0,
-) -> np.ndarray:
-    """Render all views of a batch.
+) -> tuple[np.ndarray, ...]:
+    """Render all views of a batch, group by group, from one pyramid of each image.
 
     Parameters
     ----------
@@ -41,20 +41,10 @@ def make_views(
 
     Returns
     -------
-    numpy.ndarray, float32, [V, B, size, size]
+    tuple of numpy.ndarray, float32
+        [views of the group, B, size, size] for each group.
     """
     from gca_dali_kernels.cpu.render_views import render_views
 
-    num_views = plan.windows.shape[1]
-    views = np.empty((num_views, len(images), policy.size, policy.size), np.float32)
-    render_views(
-        images,
-        ranges,
-        (plan.maps, plan.marks, plan.windows, plan.turns, plan.cutouts),
-        index,
-        key,
-        (policy.window_law, policy.view_looks(num_views)),
-        views.swapaxes(0, 1),
-        num_threads,
-    )
-    return views
+    plans = (plan.maps, plan.marks, plan.windows, plan.turns, plan.cutouts)
+    return render_views(images, ranges, plans, index, key, policy.looks, num_threads)

@@ -33,6 +33,8 @@ class Plan:
         y0, x0, y1, x1 in 1/65536 of the view; zeros for none.
     retained : numpy.ndarray, float32, [B, V]
     grown : numpy.ndarray, bool, [B, V]
+    focus : numpy.ndarray, int32, [B, 2]
+        y, x of the point that views share in units; -1 for none.
     """
 
     maps: np.ndarray
@@ -42,6 +44,7 @@ class Plan:
     cutouts: np.ndarray
     retained: np.ndarray
     grown: np.ndarray
+    focus: np.ndarray
 
     def windows_px(self, shapes: np.ndarray) -> np.ndarray:
         """Return y0, x0, height, width in pixels of the original image, float32, [B, V, 4]."""
@@ -51,6 +54,12 @@ class Plan:
         edges[..., 2:] -= edges[..., :2]
         return (edges * scale).astype(np.float32)
 
+    def focus_px(self, shapes: np.ndarray) -> np.ndarray:
+        """Return y, x of the shared point in pixels of the original, float32, [B, 2]; or NaN."""
+        cells = np.array(self.maps.shape[1:], np.float64) * UNITS_PER_CELL
+        middle = (self.focus + 0.5) * (shapes / cells)
+        return np.where(self.focus >= 0, middle, np.nan).astype(np.float32)
+
 
 def plan_views(
     maps: np.ndarray,
@@ -58,7 +67,6 @@ def plan_views(
     shapes: np.ndarray,
     key: tuple[int, int],
     policy: ViewPolicy,
-    num_views: int,
     num_threads: int = 1,
 ) -> Plan:
     """Draw windows and cutouts.
@@ -72,7 +80,7 @@ def plan_views(
     key : tuple of int
         Seed and epoch.
     policy : ViewPolicy
-    num_views, num_threads : int
+    num_threads : int
 
     Returns
     -------
@@ -82,12 +90,11 @@ def plan_views(
     from gca_dali_kernels.cpu.sample_cutouts import sample_cutouts
     from gca_dali_kernels.cpu.sample_windows import sample_windows
 
-    law = policy.window_law
     index = np.ascontiguousarray(index)  # Numba compiles the kernels for each layout
     integrals, marks = integrate_maps(maps, num_threads)
-    windows, turns, retained, grown = sample_windows(
-        integrals, marks, index, shapes, key, law, num_views, num_threads
+    windows, turns, retained, grown, focus = sample_windows(
+        integrals, marks, index, shapes, key, policy.laws, num_threads
     )
-    laws = (law, policy.cutout_law)
+    laws = policy.laws
     cutouts = sample_cutouts(integrals, windows, turns, index, shapes, key, laws, num_threads)
-    return Plan(maps, marks, windows, turns, cutouts, retained, grown)
+    return Plan(maps, marks, windows, turns, cutouts, retained, grown, focus)

@@ -201,7 +201,9 @@ class ViewLaws:
     groups: tuple[GroupLaw, ...]
 
     @classmethod
-    def one(cls, window: WindowLaw, num_views: int = 2, cutout: CutoutLaw | None = None) -> ViewLaws:
+    def one(
+        cls, window: WindowLaw, num_views: int = 2, cutout: CutoutLaw | None = None
+    ) -> ViewLaws:
         """Return the laws of a single group."""
         return cls((GroupLaw(window, num_views, cutout or CutoutLaw()),))
 

@@ -216,6 +216,7 @@ extern "C" __global__ void __launch_bounds__(NUM_THREADS, 3) sample_windows_kern
         for (int attempt = 0; attempt < (num_earlier ? NUM_REDRAWS : 1); ++attempt) {
             const Choice choice = draw.choose(attempt * ATTEMPT_STRIDE);
             int64 overlap = 0;
+            // Thread 0 wrote them; there have been barriers since.
             for (int before = 1; before <= num_earlier; ++before) {
                 overlap = max(overlap, overlap_q16(choice.window, windows[one - before]));
             }
@@ -225,6 +226,5 @@ extern "C" __global__ void __launch_bounds__(NUM_THREADS, 3) sample_windows_kern
             }
             if (least <= law.max_iou_q16) break;
         }
-        __syncthreads();  // the next view reads this window
     }
 }

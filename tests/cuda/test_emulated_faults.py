@@ -31,7 +31,13 @@ from kernel_launches import (
 )
 
 WINDOWS = ("grows_11x13", "turned_7x6", "rejection_weight_1_7x6", "single")
-WINDOWS += ("hold_few_7x6", "usual_hold", "two_and_eight_7x6", "three_kinds_7x6", "relative_all_7x6")
+WINDOWS += (
+    "hold_few_7x6",
+    "usual_hold",
+    "two_and_eight_7x6",
+    "three_kinds_7x6",
+    "relative_all_7x6",
+)
 CUTOUTS = tuple(f"{law}_{window}" for law in CUTOUT_LAWS for window in ("usual_turned", "single"))
 VIEWS = ("size_33x17", "look_blur", "everything_upright", "uint8_turned", "tiny_size_7x13")
 VIEWS += ("pyramid_2x3",)  # more rows under a pixel than a warp has lanes
@@ -66,6 +72,8 @@ def fault(kernel: str, name: str, file: str, old: str, new: str = "") -> Fault:
 
 
 MAPS_CU, WINDOWS_CU, CUTOUTS_CU = "integrate_maps.cu", "sample_windows.cu", "sample_cutouts.cu"
+OVER_WARP = "_over_warp(int64 value) {\n#pragma unroll\n    for (int distance = WARP_SIZE / "
+SUM, MOST = "sum" + OVER_WARP, "max" + OVER_WARP
 FAULTS = [
     fault("integrate_maps", "last_column", MAPS_CU, "x <= width; x +=", "x < width; x +="),
     fault("integrate_maps", "row_too_far", MAPS_CU, "if (first + k <= height) i", "i"),
@@ -93,7 +101,8 @@ FAULTS = [
     ),
     fault("sample_windows", "edge_column", "search.cuh", "num_cells + 1),\n", "num_cells),\n"),
     fault("sample_windows", "wrong_lane", "search.cuh", "__ffs(viable) - 1", "__ffs(viable)"),
-    fault("sample_windows", "half_warp", "mass.cuh", "= WARP_SIZE / 2; d", "= WARP_SIZE / 4; d"),
+    fault("sample_windows", "half_warp", "mass.cuh", SUM + "2; d", SUM + "4; d"),
+    fault("sample_windows", "half_warp_of_most", "mass.cuh", MOST + "2; d", MOST + "4; d"),
     fault(
         "sample_windows",
         "no_barrier_before_lowest",
@@ -117,15 +126,18 @@ FAULTS = [
     ),
     fault(
         "sample_windows",
-        "no_barrier_next_view",
+        "overlap_of_one",
         WINDOWS_CU,
-        "__syncthreads();  // the next view",
-        "//",
+        "before <= num_earlier",
+        "before < num_earlier",
     ),
     fault(
-        "sample_windows", "overlap_of_one", WINDOWS_CU, "before <= num_earlier", "before < num_earlier"
+        "sample_windows",
+        "focus_column",
+        "draw.cuh",
+        "map.width, level, [&]",
+        "map.width - 1, level, [&]",
     ),
-    fault("sample_windows", "focus_column", "draw.cuh", "map.width, level, [&]", "map.width - 1, level, [&]"),
     fault("sample_windows", "other_group", WINDOWS_CU, "law = laws[group];", "law = laws[0];"),
     fault(
         "sample_windows",

@@ -87,9 +87,7 @@ def test_contrastive_crop_follows_the_beta_law():
     """Centres are Beta(0.6, 0.6) over the box of the map, moved inside the image."""
     saliency = np.zeros((16, 12), np.uint8)
     saliency[5:12, 3:10] = 200
-    law = WindowLaw(
-        law="contrastive_crop", size="zoom", size_range=(4.0, 4.0), beta=0.6
-    )
+    law = WindowLaw(law="contrastive_crop", size="zoom", size_range=(4.0, 4.0), beta=0.6)
     windows, *_ = draw_windows(saliency, SHAPE, law, 20_000)
     centres = (windows[:, :2] + windows[:, 2:]) / 2
     for axis, (low, high) in enumerate(((5 / 16, 12 / 16), (3 / 12, 10 / 12))):

@@ -178,9 +178,7 @@ def test_groups_leave_those_before_as_they_were(batch, name: str):
     whole = draw(batch, slice(None), laws)
     first = draw(batch, slice(None), ViewLaws(laws.groups[:1]))
     part = laws.slices[0]
-    for drawn, alone in zip(
-        (*whole[:4], whole[5]), (*first[:4], first[5]), strict=True
-    ):
+    for drawn, alone in zip((*whole[:4], whole[5]), (*first[:4], first[5]), strict=True):
         np.testing.assert_array_equal(drawn[:, part], alone)
     # Another law before changes neither the point nor the windows behind it.
     other = draw(batch, slice(None), ViewLaws((GroupLaw(LAWS["hold"], 2), *laws.groups[1:])))

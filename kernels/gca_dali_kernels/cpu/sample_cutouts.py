@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gca_dali_kernels.cpu.compiled import borrowing, compiled
+from gca_dali_kernels.cpu.draw import cell_aspect
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright, turn_corner
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
-from gca_dali_kernels.cpu.draw import cell_aspect
 from gca_dali_kernels.cpu.sample_windows import window_mass
 from gca_dali_kernels.law import ViewLaws
 from gca_dali_kernels.philox import CUTOUT

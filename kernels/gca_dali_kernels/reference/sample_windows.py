@@ -114,9 +114,7 @@ def apart(draw: Draw, step: int, earlier: list[list[int]]) -> Choice:
 
 def overlap_q16(first: tuple[int, ...], second: list[int]) -> int:
     """Return intersection over union of two windows, rounded up."""
-    common = [
-        max(min(first[a + 2], second[a + 2]) - max(first[a], second[a]), 0) for a in (0, 1)
-    ]
+    common = [max(min(first[a + 2], second[a + 2]) - max(first[a], second[a]), 0) for a in (0, 1)]
     shared = common[0] * common[1]
     areas = [(w[2] - w[0]) * (w[3] - w[1]) for w in (first, second)]
     return -(-(shared << 16) // (sum(areas) - shared))
@@ -153,9 +151,9 @@ def relative(draw: Draw, step: int, offset: int) -> tuple[Place, Size]:
     for place, words, mass in zip(places, drawn, masses, strict=True):
         if (
             most == 0
-            or mass << 16 >= int(law["rho_q16"]) * most
+            or (mass << 16 >= int(law["rho_q16"]) * most
             and (law["weight"] < 1 or (words[2] >> 16) * most < mass << 16)
-            and (law["weight"] < 2 or (words[3] >> 16) * most < mass << 16)
+            and (law["weight"] < 2 or (words[3] >> 16) * most < mass << 16))
         ):
             return place, size
     raise AssertionError("the candidate that holds the most is accepted")
