@@ -94,6 +94,8 @@ class PatternLoader:
             windows=torch.zeros(*shape, 4),
             retained=torch.ones(shape),
             grown=torch.zeros(shape, dtype=torch.bool),
+            focus=torch.full((len(indices), 2), torch.nan),
+            groups=(slice(0, self.num_views),),
         )
 
     def _make_view(self, index: int, view: int) -> np.ndarray:

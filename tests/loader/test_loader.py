@@ -8,6 +8,7 @@ import torch
 
 from gca_dali import GCALoader, Manifest, ViewPolicy
 from gca_dali.image.read import read_image
+from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Appearance, Crop
 
 SMALL = {"size": 48}
@@ -58,7 +59,9 @@ def test_a_batch_is_what_the_contract_says(make, manifest):
     assert torch.equal(batch.label, torch.from_numpy(manifest.label)[batch.index])
     assert list(batch.windows.shape) == [4, 2, 4] and batch.windows.dtype == torch.float32
     assert list(batch.retained.shape) == [4, 2] and batch.grown.dtype == torch.bool
-    assert (batch.retained >= 0.92).all()
+    assert not batch.grown.any()
+    held = next(iter(make(ViewPolicy.gca_hold(**SMALL))))
+    assert (held.retained >= 0.92).all()
     y0, x0, height, width = batch.windows.unbind(-1)
     shape = torch.from_numpy(np.stack([manifest.height, manifest.width], 1))[batch.index]
     assert (y0 >= 0).all() and (x0 >= 0).all() and (height > 0).all() and (width > 0).all()
@@ -77,9 +80,8 @@ def test_dtype_and_channels(make, dtype):
 
 
 def test_views_hold_true_pixels(make, manifest):
-    policy = ViewPolicy(
-        crop=Crop(size_by="zoom", size_range=(1.0, 1.0)), flip=0.0, size=96, mean=0.0, deviation=1.0
-    )
+    whole = ViewGroup(2, 96, Crop(size_by="zoom", size_range=(1.0, 1.0)), flip=0.0)
+    policy = ViewPolicy((whole,), mean=0.0, deviation=1.0)
     batch = next(iter(make(policy, saliency=None)))
     for b, index in enumerate(batch.index.tolist()):
         image = read_image(manifest.files[index])
@@ -89,7 +91,8 @@ def test_views_hold_true_pixels(make, manifest):
 
 
 def test_sixteen_bits_reach_the_views(deep_phantoms):
-    policy = ViewPolicy(crop=Crop(size_by="zoom", size_range=(1.0, 1.0)), flip=0.0, size=96)
+    whole = ViewGroup(2, 96, Crop(size_by="zoom", size_range=(1.0, 1.0)), flip=0.0)
+    policy = ViewPolicy((whole,))
     manifest = Manifest.from_csv(deep_phantoms / "labels.csv")
     batch = next(iter(GCALoader(manifest, policy, batch_size=2, device="cpu")))
     for view in batch.views[0]:
@@ -110,7 +113,11 @@ def test_a_view_depends_on_its_key_alone(make):
 
 
 def test_more_views_leave_the_first_as_they_were(make):
-    assert_same(by_key(make(num_views=2)), by_key(make(num_views=5)))
+    policy = ViewPolicy.gca(**SMALL)
+    assert_same(by_key(make(policy)), by_key(make(policy.replace(num_views=5))))
+    # Behind other groups too: locals leave the windows of the globals as they were.
+    local = ViewGroup(8, 24, Crop("relative", size_range=(0.05, 0.3), focus=True))
+    assert_same(by_key(make(policy)), by_key(make(policy.replace(groups=(*policy.groups, local)))))
 
 
 def test_each_iteration_is_an_epoch_also_after_an_early_exit(make):
@@ -200,7 +207,6 @@ def test_batches_stay_whole_while_the_loader_goes_on(make):
     ("options", "message"),
     [
         ({"saliency": None}, "saliency must be given for a policy that looks at it, got None"),
-        ({"num_views": 0}, "num_views must be at least 1, got 0"),
         ({"on_error": "ignore"}, "on_error must be one of 'quarantine', 'raise', got 'ignore'"),
         ({"batch_size": 1000}, "batch_size times world_size must be at most the 28 samples"),
     ],
@@ -215,7 +221,32 @@ def test_impossible_loaders_are_refused(make, options, message):
     [Appearance(mask="hard"), Appearance(mask="soft"), Appearance(jitter=1.0, contrast=(2.0, 3.0))],
 )
 def test_views_stay_within_the_normalised_range(make, look):
-    for batch in make(ViewPolicy(appearances=(look,), size=48)):
+    for batch in make(ViewPolicy((ViewGroup(2, 48, appearances=(look,)),))):
         for view in batch.views:
             assert view.isfinite().all()
             assert -2.0 <= view.min() <= view.max() <= 2.0
+
+
+def test_groups_of_two_sizes(make):
+    policy = ViewPolicy.gca_dino(size=56)
+    batch = next(iter(make(policy)))
+    assert batch.groups == (slice(0, 2), slice(2, 10))
+    assert [view.shape[-1] for view in batch.views] == [56] * 2 + [24] * 8
+    assert list(batch.windows.shape) == [4, 10, 4]
+    areas = batch.windows[..., 2:].prod(dim=-1) / 96**2
+    assert (areas[:, batch.groups[0]] > 0.3).all() and (areas[:, batch.groups[1]] < 0.35).all()
+    assert not batch.grown.any()
+    # The local views share the attended point of their image.
+    first, size = batch.windows[:, 2:, :2], batch.windows[:, 2:, 2:]
+    point = batch.focus[:, None]
+    assert ((first <= point) & (point <= first + size)).all()
+    assert "2 views [4, 1, 56, 56] and 8 views [4, 1, 24, 24]" in repr(batch)
+    moved = batch.to("cpu")
+    assert moved.groups == batch.groups and moved.focus is not None
+
+
+def test_without_focus_there_is_no_point(make):
+    assert next(iter(make(ViewPolicy.gca_relative(**SMALL)))).focus.isnan().all()
+    maps = np.zeros((28, 8, 8), np.float32)
+    batch = next(iter(make(saliency=maps)))
+    assert batch.focus.isnan().all() and (batch.retained == 1).all()

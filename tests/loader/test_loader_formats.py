@@ -14,13 +14,16 @@ from gca_dali import GCALoader, Manifest, ViewPolicy
 from gca_dali.data.fetch import FileFetcher, wrap_pixels
 from gca_dali.image.voi import DicomOptions
 from gca_dali.pipeline import decode_in_branches
+from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Crop
 from gca_dali.steps.decode import decode_grey, value_ranges
 from gca_dali.steps.read import read_samples
 from make_images import encode, make_ramp, make_rare_tiffs
 
 WHOLE = ViewPolicy(
-    crop=Crop(size_by="zoom", size_range=(1.0, 1.0)), flip=0.0, size=64, mean=0.0, deviation=1.0
+    (ViewGroup(1, 64, Crop(size_by="zoom", size_range=(1.0, 1.0)), flip=0.0),),
+    mean=0.0,
+    deviation=1.0,
 )
 DEEP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 SECRETS = ("Doe", "Jane", "4711", "20200102")
@@ -28,7 +31,7 @@ SECRETS = ("Doe", "Jane", "4711", "20200102")
 
 def load(manifest: Manifest, policy: ViewPolicy = WHOLE, **options) -> dict[str, np.ndarray]:
     """Return one view of each image by path and frame."""
-    options = {"batch_size": len(manifest), "shuffle": False, "num_views": 1} | options
+    options = {"batch_size": len(manifest), "shuffle": False} | options
     views = {}
     for batch in GCALoader(manifest, policy, device="cpu", drop_last=False, **options):
         for view, index in zip(batch.views[0], batch.index.tolist(), strict=True):

@@ -19,6 +19,7 @@ from torch import nn
 from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
 from gca_dali.phantoms import make_phantom
+from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Appearance, Change, Crop
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl import features as features_module
@@ -91,7 +92,8 @@ def test_the_loss_falls_and_the_probe_beats_the_untrained_network(
     for module in (run_module, features_module):
         monkeypatch.setattr(module, "build_encoder", lambda config: SmallEncoder())
     look = Appearance(0.8, (0.6, 1.4), (0.6, 1.4), gamma=Change(0.5, (0.6, 1.6)))
-    policy = ViewPolicy(Crop(size_range=(0.4, 1.0)), appearances=(look,), flip=0.0, size=VIEW_PX)
+    crop = Crop(size_range=(0.4, 1.0))
+    policy = ViewPolicy((ViewGroup(2, VIEW_PX, crop, appearances=(look,), flip=0.0),))
     loader = GCALoader(
         photographs.where(split="train"), policy, batch_size=32, device="cpu", num_threads=1
     )

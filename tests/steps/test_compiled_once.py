@@ -20,9 +20,10 @@ def views_of(images: list[np.ndarray], index: np.ndarray) -> np.ndarray:
     random = np.random.default_rng(0)
     maps = random.integers(0, 256, (len(images), 16, 16), np.uint8)
     shapes = np.array([image.shape for image in images], np.int32)
-    plan = plan_views(maps, index, shapes, KEY, POLICY, 2)
+    plan = plan_views(maps, index, shapes, KEY, POLICY)
     ranges = np.tile(np.array([0.0, 255.0], np.float32), (len(images), 1))
-    return make_views(images, ranges, plan, index, KEY, POLICY)
+    (views,) = make_views(images, ranges, plan, index, KEY, POLICY)
+    return views
 
 
 def test_memory_maps_and_a_column_of_keys_take_the_kernels_of_arrays() -> None:

@@ -22,7 +22,7 @@ def assert_same_epochs(first: GCALoader, second: GCALoader, num_epochs: int = 2)
                 assert torch.equal(view, other_view)
 
 
-@pytest.mark.parametrize("options", [{}, {"drop_last": False, "batch_size": 5, "num_views": 3}])
+@pytest.mark.parametrize("options", [{}, {"drop_last": False, "batch_size": 5}])
 def test_same_as_the_loader(phantoms, options):
     manifest = Manifest.from_csv(phantoms / "labels.csv")
     options = {"batch_size": 4, "device": "cpu", "saliency": phantoms / "maps"} | options

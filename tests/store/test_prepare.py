@@ -15,6 +15,7 @@ import torch
 from benchmarks.fuzz_seeds import make_dicom
 from gca_dali import GCALoader, Manifest, ViewPolicy
 from gca_dali.image.shrink import shrink, shrunk_size
+from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Crop
 from gca_dali.prepare.run import Share, StoreOptions, prepare_store
 from gca_dali.prepare.verify import verify_store
@@ -199,7 +200,7 @@ def test_sixteen_bits_stay_and_the_patient_does_not(tmp_path):
             continue
         np.testing.assert_array_equal(image, rows.read(0))
         whole = Crop(size_by="zoom", size_range=(1.0, 1.0))
-        policy = ViewPolicy(crop=whole, flip=0.0, size=96)
+        policy = ViewPolicy((ViewGroup(2, 96, whole, flip=0.0),))
         views = by_index(store, policy, saliency=None, batch_size=2)
         assert all(len(views[i][0].unique()) > 256 for i in views)
         originals = by_index(rows, policy, saliency=None, batch_size=2)
