@@ -55,6 +55,8 @@ def assert_same_batch(found: ViewBatch, expected: ViewBatch, tolerance: float) -
         mine, other = getattr(found, name), getattr(expected, name)
         assert mine.dtype == other.dtype
         assert torch.equal(mine, other), name
+    assert torch.equal(found.focus.nan_to_num(-1), expected.focus.nan_to_num(-1))
+    assert found.groups == expected.groups
     assert len(found.views) == len(expected.views)
     for view, other in zip(found.views, expected.views, strict=True):
         assert (view.dtype, view.shape) == (other.dtype, other.shape)

@@ -30,6 +30,7 @@ from gca_dali_kernels.sample_windows import sample_windows
 
 if TYPE_CHECKING:
     from gca_dali.pipeline import ViewMaker
+    from gca_dali_kernels.look import GroupLooks
 
 # NumPy and CuPy have no bfloat16: the kernel takes its bits as uint16.
 KERNEL_TYPES = {
@@ -92,7 +93,6 @@ class CudaViews:
     def __init__(self, maker: ViewMaker, labels: np.ndarray, device: str) -> None:
         self.maker, self.labels = maker, labels
         self.device = torch.device(device)
-        self.looks = maker.policy.view_looks(maker.num_views)
         self.sender, self.in_flight = Sender(), InFlight()
         with explained_memory(), torch.cuda.device(self.device):
             self.table = DeviceTable(maker.table, self.device, self.sender)
@@ -137,8 +137,7 @@ class CudaViews:
         self, images: DeviceImages, ranges: np.ndarray, keys: np.ndarray, stream: int
     ) -> ViewBatch:
         maker, index, key = self.maker, keys[:, 0], (self.maker.seed, int(keys[0, 1]))
-        policy, num_views = maker.policy, maker.num_views
-        law = policy.window_law
+        policy = maker.policy
         rows = self.table.rows(index, images.tensors, stream)
         table = as_cupy(self.table.maps)
         cells = np.array(table.shape[1:], np.float64) * UNITS_PER_CELL
@@ -151,38 +150,39 @@ class CudaViews:
         )
         index = named[0]
         integrals, marks = integrate_maps(table, rows, stream)
-        windows, turns, retained, grown = sample_windows(
-            integrals, marks, index, sizes, key, law, num_views, stream
+        laws = policy.laws
+        windows, turns, retained, grown, focus = sample_windows(
+            integrals, marks, index, sizes, key, laws, stream
         )
-        laws = (law, policy.cutout_law)
         cutouts = sample_cutouts(integrals, windows, turns, index, sizes, key, laws, stream)
-        views = self._empty_views(len(keys))
-        render_views(
-            ImageTable(pointers, shapes, images.dtype),
-            ranges,
-            (table, rows, marks, windows, turns, cutouts),
-            index,
-            key,
-            (law, self.looks),
-            as_cupy(views).swapaxes(0, 1),
-            stream,
-        )
+        sources = ImageTable(pointers, shapes, images.dtype)
+        plan = (table, rows, marks, windows, turns, cutouts)
+        groups = [self._empty_views(looks, len(keys)) for looks in policy.looks]
+        for looks, views in zip(policy.looks, groups, strict=True):
+            there = as_cupy(views).swapaxes(0, 1)
+            render_views(sources, ranges, plan, index, key, looks, there, stream)
         # Copies are torch's own memory, which follows its rules for streams.
         delivered_index, label = torch.from_dlpack(named).clone()
         return ViewBatch(
-            views=tuple(view[:, None].expand(-1, policy.channels, -1, -1) for view in views),
+            views=tuple(
+                view[:, None].expand(-1, policy.channels, -1, -1)
+                for views in groups
+                for view in views
+            ),
             index=delivered_index,
             label=label,
             windows=windows_px(torch.from_dlpack(windows), torch.from_dlpack(scale)),
             retained=torch.from_dlpack(retained).clone(),
             grown=torch.from_dlpack(grown.view(np.uint8)).clone().view(torch.bool),
+            focus=focus_px(torch.from_dlpack(focus), torch.from_dlpack(scale)),
+            groups=policy.slices,
         )
 
-    def _empty_views(self, batch_size: int) -> torch.Tensor:
-        """Return memory for V views of each image, [V, B, size, size]."""
-        policy = self.maker.policy
-        shape = (self.maker.num_views, batch_size, policy.size, policy.size)
-        return torch.empty(shape, dtype=getattr(torch, policy.dtype), device=self.device)
+    def _empty_views(self, looks: GroupLooks, batch_size: int) -> torch.Tensor:
+        """Return memory for the views of a group, [views of the group, B, size, size]."""
+        dtype = getattr(torch, self.maker.policy.dtype)
+        shape = (len(looks.looks), batch_size, *looks.size)
+        return torch.empty(shape, dtype=dtype, device=self.device)
 
 
 def as_numpy(values: Any) -> np.ndarray:
@@ -203,6 +203,20 @@ def windows_px(windows: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     edges = windows.double()
     edges[..., 2:] -= edges[..., :2]
     return (edges * scale[:, None]).float()
+
+
+def focus_px(focus: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Return y, x in pixels, float32, [B, 2], NaN for none; as `Plan.focus_px`, to the bit.
+
+    Parameters
+    ----------
+    focus : torch.Tensor, int32, [B, 2]
+        y, x in units of the map; -1 for none.
+    scale : torch.Tensor, float64, [B, 4]
+        As of `windows_px`.
+    """
+    middle = (focus.double() + 0.5) * scale[:, :2]
+    return middle.masked_fill(focus < 0, torch.nan).float()
 
 
 def as_cupy(tensor: torch.Tensor) -> Any:

@@ -20,7 +20,7 @@ from kernel_emulator import SANITIZERS, Builder, find_compiler
 from straw_gpu import StrawEvent, StrawRunner, as_straw, make_cupy
 from straw_loader import STREAM
 
-CACHES = (resident._law_tables, resident._look_records, render_views.shared_memory)
+CACHES = (resident._send, render_views.shared_memory)
 
 
 @lru_cache(maxsize=4)

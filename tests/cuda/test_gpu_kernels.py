@@ -23,7 +23,7 @@ from kernel_launches import check_cutouts, check_maps, check_views, check_window
 
 pytestmark = pytest.mark.gpu
 
-SMALL_WINDOWS = ("size_first_7x6", "turned_7x6", "grows_11x13", "size_first_few_7x6")
+SMALL_WINDOWS = ("hold_7x6", "turned_7x6", "grows_11x13", "hold_few_7x6", "three_kinds_7x6")
 SMALL_VIEWS = ("everything_upright", "everything_turned", "tiny_size_7x13", "uint16_turned")
 
 
@@ -39,8 +39,7 @@ def receive(arrays: Any) -> list[np.ndarray]:
 
 def run_windows(case: WindowCase, stream: int | None = None) -> Any:
     integrals, marks, index, shapes = send(case.integrals, case.marks, case.index, case.shapes)
-    law, num_views = case.law, case.num_views
-    return sample_windows(integrals, marks, index, shapes, case.key, law, num_views, stream)
+    return sample_windows(integrals, marks, index, shapes, case.key, case.laws, stream)
 
 
 def run_cutouts(case: CutoutCase) -> Any:
@@ -65,9 +64,8 @@ def run_views(
     plan = send(case.maps, np.arange(len(case.images)), case.window.marks, *case.plan)
     views = cupy.full((len(case.looks), len(case.images), *case.size), 77, dtype).swapaxes(0, 1)
     ranges, index = send(case.ranges, case.index)
-    looks = (case.law, case.looks)
     cupy.cuda.get_current_stream().synchronize()
-    render_views(images, ranges, tuple(plan), index, case.key, looks, views, stream)
+    render_views(images, ranges, tuple(plan), index, case.key, case.group, views, stream)
     cupy.cuda.runtime.deviceSynchronize()
     return views.get()
 
@@ -145,11 +143,9 @@ def test_a_side_stream_behind_slow_work():
         torch.cuda._sleep(200_000_000)
         for seed in range(8):  # more than the sender has buffers
             integrals, marks, index, shapes = sender.send(inputs, stream.cuda_stream)
-            key, law, num_views = (seed, 3), case.law, case.num_views
+            key, laws = (seed, 3), case.laws
             outputs.append(
-                sample_windows(
-                    integrals, marks, index, shapes, key, law, num_views, stream.cuda_stream
-                )
+                sample_windows(integrals, marks, index, shapes, key, laws, stream.cuda_stream)
             )
     assert isinstance(outputs[0][0], cupy.ndarray)
     stream.synchronize()

@@ -142,7 +142,7 @@ def test_relative_with_focus():
 
 
 def test_max_iou_draws_until_windows_lie_apart():
-    """The second of a pair is distributed as a free one that is redrawn until it overlaps little."""
+    """The second of a pair is as a free one that is redrawn until it overlaps little."""
     flat = np.full((8, 8), 255, np.uint8)
     law = WindowLaw(law="free", size="zoom", size_range=(2.0, 2.0), max_iou=0.2)
     integrals, marks = integrate_maps(flat[None])

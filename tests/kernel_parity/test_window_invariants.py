@@ -69,7 +69,7 @@ def assert_same(first, second, rows: slice | np.ndarray = slice(None)) -> None:
 @pytest.mark.parametrize("name", LAWS)
 def test_inside_and_at_least_tau(batch, name: str):
     law = LAWS[name]
-    windows, turns, retained, grown, focus, cutouts = draw(batch, slice(None), laws_of(name))
+    windows, turns, retained, grown, _, cutouts = draw(batch, slice(None), laws_of(name))
     height, width = GRID[0] * UNITS_PER_CELL, GRID[1] * UNITS_PER_CELL
     assert (windows >= 0).all()
     assert (windows[..., 2] <= height).all() and (windows[..., 3] <= width).all()
