@@ -60,12 +60,12 @@ def prepare_plan(
 
     table, rows = cupy.asarray(gaze_maps(BATCH)), cupy.arange(BATCH, dtype=np.int64)
     shapes = cupy.asarray(np.tile(np.array(shape, np.int32), (BATCH, 1)))
-    law, laws = policy.window_law, (policy.window_law, policy.cutout_law)
+    laws = policy.laws
     integrals, marks = integrate_maps(table, rows)
     out = (integrals, marks)
 
     def draw_windows() -> tuple[Any, ...]:
-        return sample_windows(integrals, marks, rows, shapes, KEY, law, NUM_VIEWS)
+        return sample_windows(integrals, marks, rows, shapes, KEY, laws)
 
     windows, turns, *_ = draw_windows()
 
@@ -117,7 +117,7 @@ def measure_views(copy: float) -> Iterator[list[Row]]:
             black_white = np.array([0, np.iinfo(source).max], np.float32)
             ranges = cupy.asarray(np.tile(black_white, (BATCH, 1)))
             views = cupy.empty((BATCH, NUM_VIEWS, policy.size, policy.size), target)
-            looks = (policy.window_law, policy.view_looks(NUM_VIEWS))
+            (looks,) = policy.looks
 
             def call(table=table, ranges=ranges, given=given, looks=looks, views=views) -> None:
                 render_views(table, ranges, given["plan"], given["index"], KEY, looks, views)

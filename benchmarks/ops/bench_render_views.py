@@ -13,11 +13,13 @@ import numpy as np
 
 from benchmarks.ops.inputs import gaze_maps, smooth_image
 from benchmarks.ops.timing import Provider, Workload, run_command_line
-from gca_dali_kernels.law import WindowLaw
-from gca_dali_kernels.look import ViewLook
+from gca_dali_kernels.law import GroupLaw, ViewLaws, WindowLaw
+from gca_dali_kernels.look import GroupLooks, ViewLook
 
 NUM_IMAGES, SIZE = 4, (224, 224)
-LAW = WindowLaw(tau=0.0, weight=0, flip=0.5)
+LOCAL_SIZE = (96, 96)
+LAW = WindowLaw(law="free", flip=0.5)
+LOCAL_LAW = WindowLaw(law="free", flip=0.5, size_range=(0.05, 0.4))
 BLUR_SIGMA_PX, FACTORS = (0.1, 2.0), (0.6, 1.4)
 LOOK = ViewLook(
     jitter=0.8,
@@ -32,15 +34,32 @@ LOOK = ViewLook(
 
 @dataclass(frozen=True)
 class Inputs:
-    """Images of one shape, and how many views of each."""
+    """Images of one shape, and how many views of 224 px and of 96 px of each."""
 
     image: np.ndarray
     num_views: int
+    num_local: int = 0
 
     @property
     def scale(self) -> float:
         """What brings the image's values to 0…1."""
         return 1.0 / np.iinfo(self.image.dtype).max
+
+    @property
+    def laws(self) -> ViewLaws:
+        """The laws of the windows."""
+        groups = (GroupLaw(LAW, self.num_views),)
+        return ViewLaws(
+            (*groups, GroupLaw(LOCAL_LAW, self.num_local)) if self.num_local else groups
+        )
+
+    @property
+    def looks(self) -> tuple[GroupLooks, ...]:
+        """The looks of the views."""
+        groups = (GroupLooks((LOOK,) * self.num_views, SIZE),)
+        if not self.num_local:
+            return groups
+        return (*groups, GroupLooks((LOOK,) * self.num_local, LOCAL_SIZE, 0.0, self.num_views))
 
 
 def prepare_cpu(inputs: Inputs) -> Callable[[], object]:
@@ -53,24 +72,23 @@ def prepare_cpu(inputs: Inputs) -> Callable[[], object]:
     integrals, marks = integrate_maps(maps)
     shapes = np.tile(np.array(inputs.image.shape, np.int32), (NUM_IMAGES, 1))
     ranges = np.tile(np.array([0.0, 1.0 / inputs.scale], np.float32), (NUM_IMAGES, 1))
-    views = np.empty((NUM_IMAGES, inputs.num_views, *SIZE), np.float32)
-    cutouts = np.zeros((NUM_IMAGES, inputs.num_views, 4), np.int32)
-    looks = (LAW, (LOOK,) * inputs.num_views)
+    laws, looks = inputs.laws, inputs.looks
+    cutouts = np.zeros((NUM_IMAGES, laws.num_views, 4), np.int32)
     images, epochs = [inputs.image] * NUM_IMAGES, iter(range(2**32))
 
     def call() -> None:
         key = (0, next(epochs))
-        windows, turns, *_ = sample_windows(
-            integrals, marks, index, shapes, key, LAW, inputs.num_views
-        )
+        windows, turns, *_ = sample_windows(integrals, marks, index, shapes, key, laws)
         plan = (maps, marks, windows, turns, cutouts)
-        render_views(images, ranges, plan, index, key, looks, views)
+        render_views(images, ranges, plan, index, key, looks)
 
     return call
 
 
-def prepare_torchvision(inputs: Inputs) -> Callable[[], object]:
+def prepare_torchvision(inputs: Inputs) -> Callable[[], object] | None:
     """Do as a user of torchvision does: crop the source's type, then work on float."""
+    if inputs.num_local:
+        return None
     import torch
     from torchvision.transforms import v2
 
@@ -101,6 +119,11 @@ WORKLOADS = [
     Workload(f"{name}, {num_views} views", NUM_IMAGES, "image", Inputs(image, num_views))
     for name, image in IMAGES.items()
     for num_views in (1, 2, 4, 8)
+]
+# What DINO's views cost beside four large ones.
+WORKLOADS += [
+    Workload(f"{name}, 2 views and 8 of 96 px", NUM_IMAGES, "image", Inputs(image, 2, 8))
+    for name, image in IMAGES.items()
 ]
 PROVIDERS = [Provider("cpu_1_core", prepare_cpu), Provider("torchvision", prepare_torchvision)]
 

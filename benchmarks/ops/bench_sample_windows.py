@@ -8,14 +8,14 @@ one law is tested in `tests/distribution/test_rejection_law.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmarks.ops.inputs import gaze_maps
 from benchmarks.ops.plain_windows import PlainRejection, integrate_map
 from benchmarks.ops.timing import Provider, Workload, run_command_line
-from gca_dali_kernels.law import WindowLaw
+from gca_dali_kernels.law import ViewLaws, WindowLaw
 
 BATCHES, NUM_VIEWS = (32, 256), 2
 SHAPE = (1024, 1280)
@@ -38,12 +38,12 @@ def prepare_cpu(inputs: Inputs) -> Callable[[], object]:
     integrals, marks = integrate_maps(gaze_maps(inputs.num_images))
     index = np.arange(inputs.num_images)
     shapes = np.tile(np.array(SHAPE, np.int32), (inputs.num_images, 1))
-    epochs = iter(range(2**32))
+    laws, epochs = ViewLaws.one(inputs.law, NUM_VIEWS), iter(range(2**32))
 
     def call() -> None:
         # Another epoch each time: no run repeats the luck of the one before.
         key = (0, next(epochs))
-        sample_windows(integrals, marks, index, shapes, key, inputs.law, NUM_VIEWS)
+        sample_windows(integrals, marks, index, shapes, key, laws)
 
     return call
 
@@ -64,17 +64,21 @@ def rejection(tau: float, weight: int) -> tuple[WindowLaw, PlainRejection]:
     return law, PlainRejection(tau, weight)
 
 
+RELATIVE = WindowLaw(law="relative", rho=0.9)
 LAWS: dict[str, tuple[WindowLaw, PlainRejection | None]] = {
     "rejection tau 0.8 weight 0": rejection(0.8, 0),
     "rejection tau 0.9 weight 1": rejection(0.9, 1),
     "rejection tau 0 weight 2": rejection(0.0, 2),
-    "size_first tau 0.9 weight 1": (WindowLaw(tau=0.9, weight=1), None),
-    "size_first turned 45 degrees": (
+    "relative rho 0.9": (RELATIVE, None),
+    "relative rho 0.9 with focus": (replace(RELATIVE, focus=True), None),
+    "relative rho 0.9, max_iou 0.5": (replace(RELATIVE, max_iou=0.5), None),
+    "hold tau 0.9 weight 1": (WindowLaw(tau=0.9, weight=1), None),
+    "hold turned 45 degrees": (
         WindowLaw(tau=0.9, weight=1, rotation=1.0, rotation_degrees=45.0),
         None,
     ),
-    "uniform": (WindowLaw(tau=0.0, weight=0), None),
-    "contrastive_crop": (WindowLaw(law="contrastive_crop", tau=0.0, weight=0), None),
+    "free": (WindowLaw(law="free"), None),
+    "contrastive_crop": (WindowLaw(law="contrastive_crop"), None),
 }
 WORKLOADS = [
     Workload(f"{count} images × {NUM_VIEWS} windows, {name}", count, "image", Inputs(*laws, count))

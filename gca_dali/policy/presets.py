@@ -27,12 +27,12 @@ def _blurred(probability: float, solarize: float = 0.0) -> Appearance:
 
 
 def gca() -> Groups:
-    """Windows that hold 0.9 of the most that a window of their size could, around a shared point."""
+    """Windows that hold 0.9 of the most that their size could, around a shared point: our default."""
     return (ViewGroup(crop=_RELATIVE, cutout=Cutout(), appearances=(_SOFT,)),)
 
 
 def gca_relative() -> Groups:
-    """The law "relative" alone: no focus, cutout or mask."""
+    """Windows by the law "relative" alone: no focus, cutout or mask."""
     return (ViewGroup(crop=replace(_RELATIVE, focus=False), appearances=(_MOCO,)),)
 
 

@@ -206,12 +206,12 @@ class ViewPolicy:
 
     @classmethod
     def gca(cls, **changes: object) -> ViewPolicy:
-        """Windows that hold 0.9 of the most they could, around a shared attended point: our default."""
+        """Windows that hold 0.9 of the most they could, around a shared point: our default."""
         return cls.preset("gca", **changes)
 
     @classmethod
     def gca_relative(cls, **changes: object) -> ViewPolicy:
-        """The law "relative" alone: no focus, cutout or mask."""
+        """Windows by the law "relative" alone: no focus, cutout or mask."""
         return cls.preset("gca_relative", **changes)
 
     @classmethod

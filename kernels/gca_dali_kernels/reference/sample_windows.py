@@ -149,11 +149,10 @@ def relative(draw: Draw, step: int, offset: int) -> tuple[Place, Size]:
     masses = [draw.mass(place, size, step) for place in places]
     most = max(masses)
     for place, words, mass in zip(places, drawn, masses, strict=True):
-        if (
-            most == 0
-            or (mass << 16 >= int(law["rho_q16"]) * most
+        if most == 0 or (
+            mass << 16 >= int(law["rho_q16"]) * most
             and (law["weight"] < 1 or (words[2] >> 16) * most < mass << 16)
-            and (law["weight"] < 2 or (words[3] >> 16) * most < mass << 16))
+            and (law["weight"] < 2 or (words[3] >> 16) * most < mass << 16)
         ):
             return place, size
     raise AssertionError("the candidate that holds the most is accepted")
