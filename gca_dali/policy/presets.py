@@ -27,7 +27,7 @@ def _blurred(probability: float, solarize: float = 0.0) -> Appearance:
 
 
 def gca() -> Groups:
-    """Windows that hold 0.9 of the most that their size could, around a shared point: our default."""
+    """Windows that hold 0.9 of the most they could, around a shared point: our default."""
     return (ViewGroup(crop=_RELATIVE, cutout=Cutout(), appearances=(_SOFT,)),)
 
 
