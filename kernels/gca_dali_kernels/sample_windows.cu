@@ -10,6 +10,12 @@
 
 constexpr int NUM_THREADS = 256;
 constexpr int NUM_WARPS = NUM_THREADS / WARP_SIZE;
+// On a multiprocessor. With 80 registers a thread of sm_120 would spill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+constexpr int NUM_BLOCKS = 2;
+#else
+constexpr int NUM_BLOCKS = 3;
+#endif
 
 struct Choice {
     Window window;
@@ -21,6 +27,8 @@ struct Choice {
 // What the threads of a block share.
 struct Board {
     Scene scene;
+    Tables tables;  // here, they leave registers for a third block on a multiprocessor
+    const int* mark;
     int2 focus;
     uint32 strips[NUM_WARPS][MAX_MAP_SIDE + 1];
     int64 heaviest[NUM_WARPS];
@@ -31,8 +39,6 @@ struct Board {
 // One view of one image. All threads of the block hold the same.
 struct Draw {
     const WindowLaw& law;
-    const Tables tables;
-    const int* mark;
     const Words words;
     Board& board;
     int step;
@@ -40,31 +46,31 @@ struct Draw {
     __device__ int team() const { return step == UPRIGHT ? 1 : WARP_SIZE; }
 
     __device__ int64 mass(const Window& window) const {
-        return board.scene.mass(window, tables.rotations_q16, step);
+        return board.scene.mass(window, board.tables.rotations_q16, step);
     }
 
     __device__ Size size(uint32 number) const {
-        return draw_size(board.scene, law, tables.aspects_q16, words, number);
+        return draw_size(board.scene, law, board.tables.aspects_q16, words, number);
     }
 
     __device__ Window place(const Size& size, const uint4& drawn) const {
         const int2 focus = law.focus ? board.focus : make_int2(-1, -1);
-        return draw_place(board.scene, law, mark, tables.betas_q16, size, focus, drawn);
+        return draw_place(
+            board.scene, law, board.mark, board.tables.betas_q16, size, focus, drawn);
     }
 
     // Accept with probability share^weight, and only if the share is at least tau.
-    __device__ bool accepts(const Window& window, const uint4& drawn) const {
+    __device__ bool accepts(int64 held, const uint4& drawn) const {
         const int64 total = board.scene.total;
-        if (total == 0 || (law.tau_q16 == 0 && law.weight == 0)) return true;
-        const int64 held = mass(window);
+        if (total == 0) return true;
         return held >= law.tau_q16 * total && (law.weight < 1 || drawn.z * total < held << 16) &&
                (law.weight < 2 || drawn.w * total < held << 16);
     }
 
     // The same beside the heaviest candidate, which is always accepted.
-    __device__ bool accepts_beside(int64 most, const Window& window, const uint4& drawn) const {
+    __device__ bool accepts_beside(int64 most, int64 held, const uint4& drawn) const {
         if (most == 0) return true;
-        const int64 held = mass(window) << 16;
+        held <<= 16;
         return held >= law.rho_q16 * most && (law.weight < 1 || (drawn.z >> 16) * most < held) &&
                (law.weight < 2 || (drawn.w >> 16) * most < held);
     }
@@ -96,6 +102,7 @@ struct Draw {
         for (int first = 0; first < law.num_candidates; first += NUM_THREADS / team()) {
             const int number = first + threadIdx.x / team();
             Window candidate = {};
+            int64 held = 0;
             bool accepted = false;
             if (number < law.num_candidates) {
                 const bool redraws = law.law == REJECTION && number > 0;
@@ -103,15 +110,14 @@ struct Draw {
                     redraws ? size(offset + number * NUM_SIZE_ATTEMPTS) : first_size;
                 const uint4 drawn = words.draw(PLACE, offset + number);
                 candidate = place(drawn_size, drawn);
-                accepted = relative ? accepts_beside(most, candidate, drawn)
-                                    : accepts(candidate, drawn);
+                held = mass(candidate);
+                accepted = relative ? accepts_beside(most, held, drawn) : accepts(held, drawn);
             }
             if (__syncthreads_or(accepted)) {
                 if (accepted) atomicMin(&board.lowest, number);
                 __syncthreads();
-                if (number == board.lowest) {
-                    const int64 held = mass(candidate);
-                    if (threadIdx.x % team() == 0) board.choice = {candidate, step, false, held};
+                if (number == board.lowest && threadIdx.x % team() == 0) {
+                    board.choice = {candidate, step, false, held};
                 }
                 __syncthreads();
                 return board.choice;
@@ -131,7 +137,7 @@ struct Draw {
         int found;
         const int num_steps = search.grow(size, found);
         const Window window = search.window(search.larger(size, num_steps), found);
-        return {window, UPRIGHT, num_steps > 0, scene.mass(window, tables.rotations_q16, UPRIGHT)};
+        return {window, UPRIGHT, num_steps > 0, scene.mass(window, nullptr, UPRIGHT)};
     }
 };
 
@@ -163,7 +169,7 @@ struct Output {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(NUM_THREADS, 3) sample_windows_kernel(
+extern "C" __global__ void __launch_bounds__(NUM_THREADS, NUM_BLOCKS) sample_windows_kernel(
     const uint32* __restrict__ integrals,  // [B, height + 1, width + 1]
     const int* __restrict__ marks,         // [B, 5]
     const int64* __restrict__ index,       // [B]
@@ -193,16 +199,17 @@ extern "C" __global__ void __launch_bounds__(NUM_THREADS, 3) sample_windows_kern
         board.focus = focused ? draw_focus(board.scene.map, Words(seed, epoch, index[image], 0))
                               : make_int2(-1, -1);
         if (first == focus_view) focus[image] = board.focus;
+        board.mark = marks + 5 * image;
+        board.tables = {
+            aspects_q16 + group * NUM_ASPECTS,
+            rotations_q16 + group * NUM_ROTATION_NUMBERS,
+            betas_q16 + group * NUM_BETAS,
+        };
     }
     __syncthreads();
     const bool apart = law.max_iou_q16 < ONE_Q16;
     if (apart && first > law.first_view) return;
     const int last = apart ? (int)(law.first_view + law.num_views) : first + 1;
-    const Tables tables = {
-        aspects_q16 + group * NUM_ASPECTS,
-        rotations_q16 + group * NUM_ROTATION_NUMBERS,
-        betas_q16 + group * NUM_BETAS,
-    };
     const Output output = {windows, turns, retained, grown};
     for (int view = first; view < last; ++view) {
         const int one = image * num_views + view, num_earlier = apart ? view - first : 0;
@@ -210,7 +217,7 @@ extern "C" __global__ void __launch_bounds__(NUM_THREADS, 3) sample_windows_kern
         const uint4 turn = words.draw(TURN, 0);
         const int flip = turn.x < law.flip_q32;
         const int step = turn.y < law.rotation_q32 ? (int)(turn.z >> 22) : UPRIGHT;
-        const Draw draw = {law, tables, marks + 5 * image, words, board, step};
+        const Draw draw = {law, words, board, step};
 
         int64 least = ONE_Q16 + 1;
         for (int attempt = 0; attempt < (num_earlier ? NUM_REDRAWS : 1); ++attempt) {

@@ -31,6 +31,8 @@ MOST_REGISTERS = {
     "sample_cutouts": 64,
     "render_views": 80,
 }
+# Where fewer blocks are asked for.
+MOST_REGISTERS_ON = {("sample_windows", "sm_120"): 128}
 
 
 def name_of(kernel: str, source: str) -> str:
@@ -67,7 +69,8 @@ def test_kernel_takes_what_was_recorded(kernel, source, architecture, recorded):
     found = compile_cubin(kernel, source, architecture)
     expected = recorded["kernels"][name_of(kernel, source)][architecture]
     assert found["spilled_bytes"] == 0
-    assert 0 < found["registers"] <= MOST_REGISTERS[kernel]
+    most = MOST_REGISTERS_ON.get((kernel, architecture), MOST_REGISTERS[kernel])
+    assert 0 < found["registers"] <= most
     if nvrtc_version() == recorded["nvrtc"]:
         assert found == expected
     assert abs(found["registers"] - expected["registers"]) <= REGISTERS_APART

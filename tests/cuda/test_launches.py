@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.runners.cuda import CudaViews, DeviceImages
 from gca_dali_kernels import launch
@@ -127,17 +128,17 @@ def test_a_tiling_is_chosen_once():
 def test_looks_are_made_once_for_all_batches(straw, monkeypatch):
     """Nothing of the policy is worked out again for a batch."""
     made, policy = [], ViewPolicy.gca(size=48)
-    look = policy.view_looks
+    look = ViewGroup.looks
 
-    def note(num_views: int):
-        made.append(num_views)
-        return look(num_views)
+    def note(group: ViewGroup, mean: float, deviation: float):
+        made.append(group.num_views)
+        return look(group, mean, deviation)
 
-    monkeypatch.setattr(ViewPolicy, "view_looks", lambda self, num_views: note(num_views))
+    monkeypatch.setattr(ViewGroup, "looks", note)
     table = SimpleNamespace(maps=np.zeros((1, 64, 64), np.uint8), row=np.zeros(2, np.int64))
     table.take = lambda index, images: table.maps[table.row[index]]
     sizes = np.full((2, 2), 30, np.int32)
-    maker = SimpleNamespace(policy=policy, table=table, sizes=sizes, seed=0, num_views=2)
+    maker = SimpleNamespace(policy=policy, table=table, sizes=sizes, seed=0)
     views = CudaViews(maker, np.zeros(2, np.int64), "cpu")  # type: ignore[arg-type]
     image = np.zeros((30, 30), np.uint8)
     pointers = np.full(2, image.ctypes.data, np.uint64)

@@ -103,7 +103,7 @@ def test_images_of_one_pixel_and_of_extreme_shape(tmp_path):
     for name, shape in {"dot": (1, 1), "tall": (20_000, 10), "wide": (3, 5000)}.items():
         Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(tmp_path / f"{name}.png")
     manifest = Manifest.from_folder(tmp_path)
-    policy = ViewPolicy.gca(size=32)
+    policy = ViewPolicy.gca_hold(size=32)
     for batch in GCALoader(manifest, policy, saliency="centre", batch_size=3, device="cpu"):
         assert len(batch) == 3
         assert all(view.isfinite().all() for view in batch.views)
