@@ -1,8 +1,8 @@
 """Lesions kept by the same policy with maps of different sources: predicted, mean, centre, boxes.
 
 Enters: a manifest, its lesion boxes and a predictor that never saw its test split. Leaves: a JSON
-of the audit at equal settings, of the lesions kept at equal window area (a wide map grows windows,
-and large windows keep anything), and of how much of each source's saliency lies on the lesions.
+of the audit of `gca` and `gca_hold`, of the lesions that `gca_hold` keeps at equal window area (a
+wide map grows its windows, and large windows keep anything), and of how much of each source's saliency lies on the lesions.
 Simulated gaze.
 
     python benchmarks/gaze/audit_sources.py DATA/dental/images.csv DATA/dental/boxes.csv \
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,8 @@ from gca_dali.prepare.fill import open_filled
 from gca_dali.report.audit import audit_policies
 from gca_dali.steps.saliency import SaliencySource, load_saliency
 
-TAUS = (0.3, 0.6, 0.8, 0.92)
+HOLD_TAU = 0.92
+TAUS = (0.3, 0.6, 0.8, HOLD_TAU)
 EQUAL_AREA = 0.545
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -60,20 +60,22 @@ def main() -> None:
         "lesions": random.num_lesions,
         "draws": random.num_draws,
         "predictor": predictor.fingerprint,
-        "random": asdict(random.policies["random"]),
+        "random": random.policies["random"].to_dict(),
         "gca": {},
+        "gca_hold": {},
         "equal_area": EQUAL_AREA,
-        "gca_kept_at_equal_area": {},
+        "gca_hold_kept_at_equal_area": {},
         "share_of_mass_on_lesions": {},
         "area_of_lesions": lesion_share(np.ones((len(test), 64, 64)), test, boxes),
     }
     for name, source in sources.items():
-        policies = {f"{tau}": ViewPolicy.gca(tau=tau) for tau in TAUS}
-        found = audit_policies(test, boxes, source, policies).policies
-        result["gca"][name] = asdict(found[f"{ViewPolicy.gca().crop.tau}"])
+        policies = {f"{tau}": ViewPolicy.gca_hold(tau=tau) for tau in TAUS}
+        found = audit_policies(test, boxes, source, policies | {"gca": ViewPolicy.gca()}).policies
+        result["gca"][name] = found.pop("gca").to_dict()
+        result["gca_hold"][name] = found[f"{HOLD_TAU}"].to_dict()
         areas, kept = zip(*((one.mean_area, one.kept) for one in found.values()), strict=True)
         inside = areas[0] <= EQUAL_AREA <= areas[-1]
-        result["gca_kept_at_equal_area"][name] = (
+        result["gca_hold_kept_at_equal_area"][name] = (
             float(np.interp(EQUAL_AREA, areas, kept)) if inside else None
         )
         maps = load_saliency(source, test).take(np.arange(len(test)))

@@ -7,7 +7,7 @@ mask, and in the map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from crops import draw_windows
@@ -32,9 +32,9 @@ REMEDIES: dict[str, dict[str, float]] = {
     "gca_weighted": {"tau": 0.0, "weight": 2},
     "gca_peaks": {},
 }
-"""Tries for maps so wide that tau 0.92 leaves no window small: less to hold, nothing to hold but
+"""`gca_hold` with changes. Tries for maps so wide that tau 0.92 leaves no window small: less to hold, nothing to hold but
 places weighted by what they hold, or maps cut down to their peaks."""
-PRESETS = ("random", "searched", "contrastive_crop", "gca", "gca_paper")
+PRESETS = ("random", "searched", "contrastive_crop", "gca", "gca_hold", "gca_paper")
 MATCHED = "random_matched"
 ARMS = (UNTRAINED, *PRESETS, *OTHER_MAPS, MATCHED, *OPERATORS, *REMEDIES)
 
@@ -70,11 +70,12 @@ def build_arm(name: str, gaze: np.ndarray, shapes: np.ndarray, size_px: int) -> 
     elif name in OTHER_MAPS:
         policy = gca
     elif name in REMEDIES:
-        policy = gca.replace(**REMEDIES[name])
+        policy = ViewPolicy.gca_hold(**REMEDIES[name])
     elif name == MATCHED:
         policy = random.replace(size_range=(match_area(gaze, shapes), 1.0))
     else:
-        policy = random.replace(**{part: getattr(gca, part) for part in OPERATORS[name]})
+        (whole,) = gca.groups
+        policy = random.replace(**{part: getattr(whole, part) for part in OPERATORS[name]})
     maps = choose_maps(name, gaze) if policy.reads_saliency else None
     return Arm(fit_size(policy, size_px), maps)
 
@@ -100,23 +101,18 @@ def choose_maps(name: str, gaze: np.ndarray) -> np.ndarray:
 def fit_size(policy: ViewPolicy, size_px: int) -> ViewPolicy:
     """Return the policy for views of another size; a blur that is stated for 224 px shrinks too."""
     scale = size_px / _PUBLISHED_PX
-    looks = tuple(
-        look
-        if look.blur is None
-        else replace(
-            look,
-            blur=replace(
-                look.blur, strength=tuple(max(s * scale, 0.01) for s in look.blur.strength)
-            ),
-        )
-        for look in policy.appearances
-    )
-    return policy.replace(size=size_px, appearances=looks)
+    changes = {}
+    for number, group in enumerate(policy.groups):
+        for place, look in enumerate(group.appearances):
+            if look.blur is not None:
+                name = f"groups.{number}.appearances.{place}.blur.strength"
+                changes[name] = tuple(max(sigma * scale, 0.01) for sigma in look.blur.strength)
+    return policy.replace(size=size_px, **changes)
 
 
 def match_area(gaze: np.ndarray, shapes: np.ndarray) -> float:
-    """Return the least area at which `random` windows are on average as large as those of `gca`."""
-    wanted = draw_windows(ViewPolicy.gca(), gaze, shapes).area().mean()
+    """Return the least area at which `random` windows are on average as large as those of `gca_hold`."""
+    wanted = draw_windows(ViewPolicy.gca_hold(), gaze, shapes).area().mean()
     low, high = 0.01, 0.99
     for _ in range(12):
         middle = (low + high) / 2

@@ -13,7 +13,6 @@ from gca_dali.report.overlap import PlacedWindows
 from gca_dali.steps.windows import UNITS_PER_CELL, Plan, plan_views
 
 NUM_EPOCHS = 4
-NUM_VIEWS = 2
 
 
 def describe_crops(
@@ -36,7 +35,7 @@ def describe_crops(
     Returns
     -------
     dict
-        area, a window's share of its image; pair_iou of an image's two windows; retained, the
+        area, a window's share of its image; pair_iou of two windows of an image; retained, the
         share of the gaze that a window holds; below_0.9, the share of windows that hold less than
         0.9 of it; grown, the share that had to be enlarged.
     """
@@ -59,9 +58,9 @@ def draw_windows(policy: ViewPolicy, maps: np.ndarray, shapes: np.ndarray) -> Pl
 def plan_windows(
     policy: ViewPolicy, maps: np.ndarray, shapes: np.ndarray, key: tuple[int, int]
 ) -> Plan:
-    """Draw the two windows of each image."""
+    """Draw the windows of each image."""
     maps = np.ascontiguousarray(maps)
-    return plan_views(maps, np.arange(len(maps)), shapes, key, policy, NUM_VIEWS)
+    return plan_views(maps, np.arange(len(maps)), shapes, key, policy)
 
 
 def share_of_gaze(gaze: np.ndarray, windows: np.ndarray) -> np.ndarray:

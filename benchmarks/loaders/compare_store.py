@@ -18,6 +18,7 @@ import torch
 from benchmarks.loaders.store_cases import make_store, take_jpegs
 from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
+from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Crop
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.store.encoding import BITS
@@ -28,7 +29,8 @@ SHORTER_SIDE = 512
 
 def plain_crops(size: int) -> ViewPolicy:
     """Return crops of area 0.2 to 1 that hold 0.9 of the saliency, and nothing else."""
-    return ViewPolicy(crop=Crop(tau=0.9, weight=1), size=size)
+    crop = Crop("hold", tau=0.9, weight=1)
+    return ViewPolicy(groups=(ViewGroup(crop=crop, size=size),))
 
 
 def compare_views(

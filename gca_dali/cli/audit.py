@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gca_dali.cli.common import Report, SourceOptions, command, make_app
+from gca_dali.cli.policy_option import SetOption, build_policy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 app = make_app()
 
 
-@command(app, "--policies")
+@command(app, "--policies", "--policy")
 def audit(
     source: SourceOptions,
     boxes: Annotated[Path, typer.Option(help="CSV with path,x,y,w,h of the lesions.")],
     policies: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Presets of ViewPolicy; all of them by default."),
+        typer.Option(
+            "--policies",
+            "--policy",
+            metavar="NAME|FILE",
+            help="Presets of ViewPolicy, .toml or .json files; all presets by default.",
+        ),
     ] = None,
+    set: SetOption = None,
     saliency: Annotated[
         str,
         typer.Option(
@@ -37,18 +43,18 @@ def audit(
     """Count how often the windows of each policy keep the lesions."""
     from gca_dali.cli.saliency_option import choose_saliency
     from gca_dali.gaze.boxes import read_boxes_csv
-    from gca_dali.policy.view_policy import PRESETS, ViewPolicy
+    from gca_dali.policy.view_policy import PRESETS
     from gca_dali.report.audit import audit_policies
 
     if saliency == "none":
         raise typer.BadParameter("--saliency must be boxes, centre, mean or a folder, got none.")
-    presets = {name: ViewPolicy.preset(name) for name in policies or PRESETS}
+    made = {name: build_policy(name, set) for name in policies or PRESETS}
     manifest = source.open()
     read = read_boxes_csv(boxes, manifest)
     chosen = choose_saliency(saliency, read, manifest)
-    found = audit_policies(manifest, read, chosen.source, presets, seed)
+    found = audit_policies(manifest, read, chosen.source, made, seed)
     result = {
-        "policies": {name: asdict(counted) for name, counted in found.policies.items()},
+        "policies": {name: one.to_dict() for name, one in found.policies.items()},
         "images": found.num_images,
         "lesions": found.num_lesions,
     }
@@ -61,14 +67,25 @@ def _show(found: Audit, told: str, num_rows: int) -> RenderableType:
     from rich.text import Text
 
     table = Table("policy")
-    for name in ("lesions kept", "mean area", "below tau", "pair IoU"):
-        table.add_column(name, justify="right")
-    for name, counted in found.policies.items():
-        table.add_row(name, *(f"{value:.3f}" for value in asdict(counted).values()))
+    columns = {
+        "kept": "lesions kept",
+        "pairs_share": "pairs share one",
+        "mean_area": "mean area",
+        "below_tau": "below tau",
+        "mean_pair_iou": "pair IoU",
+        "above_max_iou": "above max IoU",
+    }
+    rows = {name: one.to_dict() for name, one in found.policies.items()}
+    shown = [name for name in columns if any(name in row for row in rows.values())]
+    for name in shown:
+        table.add_column(columns[name], justify="right")
+    for name, row in rows.items():
+        table.add_row(name, *(f"{row[column]:.3f}" if column in row else "" for column in shown))
     notes = [
         f"saliency: {told}",
         f"{found.num_lesions:,} lesions in {found.num_images:,} images, {found.num_draws} draws of "
-        f"2 views each; {num_rows - found.num_images:,} images without a lesion are left out",
-        "a lesion is kept where at least 90 % of its box is in the window",
+        f"their views; {num_rows - found.num_images:,} images without a lesion are left out",
+        "a lesion is kept where at least 90 % of its box is in the window; pairs are those of the "
+        "views of an image",
     ]
     return Group(table, *map(Text, notes))

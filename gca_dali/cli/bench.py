@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gca_dali.cli.common import MachineOptions, OutsideOption, Report, command, make_app
+from gca_dali.cli.policy_option import PolicyOption, SetOption, SizeOption, build_policy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,13 +35,18 @@ def bench(
     loaders: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"Of {', '.join(LOADERS)}.")
     ] = None,
-    views: Annotated[int, typer.Option(min=1, help="Views per image.")] = 2,
-    size: Annotated[int, typer.Option(min=1, help="Side of a view in pixels.")] = 224,
+    policy: PolicyOption = "gca_relative",
+    set: SetOption = None,
+    views: Annotated[int | None, typer.Option(min=1, help="Views per image; the policy's.")] = None,
+    size: SizeOption = None,
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds.")] = 7,
     seconds: Annotated[float, typer.Option(min=0.1, help="Per loader and round.")] = 3.0,
     allow_outside: OutsideOption = False,
 ) -> Report:
-    """Measure images per second side by side; ratios are medians over interleaved rounds."""
+    """Measure images per second side by side; ratios are medians over interleaved rounds.
+
+    --policy is what gca makes; the others make views of the same numbers, sizes and areas.
+    """
     import tempfile
 
     from gca_dali.common.progress import track
@@ -50,15 +56,16 @@ def bench(
     from gca_dali_kernels.cpu.parallel import num_cores
 
     names = tuple(loaders or LOADERS)
+    many = [] if views is None else [f"num_views={views}"]
+    made = build_policy(policy, [*(set or []), *many], size)
     with tempfile.TemporaryDirectory() as scratch:
         opened = open_images(manifest, Path(scratch), allow_outside)
         work = Workload(
             opened,
             batch_size=machine.batch_size,
-            num_views=views,
-            size=size,
             num_threads=num_cores(),
             device=choose_device(machine.device),
+            policy=made,
         )
         turns = iter(
             track(range(rounds * (len(names) + 1)), rounds * (len(names) + 1), "measuring")

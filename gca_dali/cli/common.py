@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from gca_dali.cli.policy_option import PolicyOption, SetOption, SizeOption, build_policy
 from gca_dali.cli.several import take_several
 from gca_dali.cli.where import parse_where
 from gca_dali.common.disk import GOES_ON, FullDiskError, is_full_disk
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from gca_dali.data.manifest import Manifest
+    from gca_dali.policy.view_policy import ViewPolicy
 
 _MAX_MESSAGE = 600
 # Top-level package of a missing module, and the extra that brings it.
@@ -114,7 +116,8 @@ class SourceOptions:
 class ViewOptions:
     """Which views are made."""
 
-    policy: Annotated[str, typer.Option(help="Preset of ViewPolicy.")] = "gca"
+    policy: PolicyOption = "gca"
+    set: SetOption = None
     saliency: Annotated[
         str,
         typer.Option(help="A folder of maps, a predictor file, centre, mean, boxes or none."),
@@ -123,11 +126,15 @@ class ViewOptions:
         Path | None, typer.Option(help="CSV with path,x,y,w,h for --saliency boxes.")
     ] = None
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0
-    size: Annotated[int, typer.Option(min=1, help="Side of a view in pixels.")] = 224
+    size: SizeOption = None
 
     def __post_init__(self) -> None:
         if self.saliency == "boxes" and self.boxes is None:
             raise typer.BadParameter("--saliency boxes needs --boxes CSV.")
+
+    def make_policy(self) -> ViewPolicy:
+        """Return the policy; see `build_policy`."""
+        return build_policy(self.policy, self.set, self.size)
 
 
 @dataclass(frozen=True)

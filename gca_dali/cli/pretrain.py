@@ -94,7 +94,6 @@ def _make_loader(
     from gca_dali.cli.saliency_option import choose_saliency
     from gca_dali.gaze.boxes import read_boxes_csv
     from gca_dali.loader import GCALoader
-    from gca_dali.policy.view_policy import ViewPolicy
     from gca_dali.ssl.processes import Processes
 
     processes = Processes.from_environment()
@@ -102,7 +101,7 @@ def _make_loader(
     boxes = None if view.boxes is None else read_boxes_csv(view.boxes, manifest)
     return GCALoader(
         manifest,
-        ViewPolicy.preset(view.policy, size=view.size),
+        view.make_policy(),
         choose_saliency(view.saliency, boxes, manifest).source,
         batch_size=batch_size,
         device=machine.device,

@@ -25,23 +25,22 @@ def preview(
         "preview.png"
     ),
     num_images: Annotated[int, typer.Option(help="Images to show, spread over the rows.")] = 4,
-    num_views: Annotated[int, typer.Option(help="Views of each image.")] = 2,
 ) -> Report:
-    """Draw what a policy does to a few images."""
+    """Draw what a policy does to a few images; --set num_views=4 draws more of each."""
     from gca_dali.cli.saliency_option import choose_saliency
     from gca_dali.gaze.boxes import read_boxes_csv
-    from gca_dali.policy.view_policy import ViewPolicy
     from gca_dali.report.preview.make import PreviewMaker
     from gca_dali.report.preview.save import check_name, save_preview
     from gca_dali.report.preview.style import describe_policy
 
     check_name(out)
-    policy = ViewPolicy.preset(views.policy, size=views.size)
+    policy = views.make_policy()
     manifest = source.open()
     boxes = None if views.boxes is None else read_boxes_csv(views.boxes, manifest)
     chosen = choose_saliency(views.saliency, boxes, manifest)
-    maker = PreviewMaker(manifest, policy, chosen.source, boxes, num_views, views.seed)
-    made = maker.make(num_images, f"policy {views.policy}", describe_policy(policy, chosen.told))
+    maker = PreviewMaker(manifest, policy, chosen.source, boxes, views.seed)
+    title = " ".join(("policy", Path(views.policy).name, *(views.set or [])))
+    made = maker.make(num_images, title, describe_policy(policy, chosen.told))
     save_preview(made, out)
     result = {
         "out": str(out),

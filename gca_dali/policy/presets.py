@@ -17,8 +17,11 @@ _BLUR_SIGMA = (0.1, 2.0)
 _BLUR = Change(0.5, _BLUR_SIGMA)
 _MOCO = Appearance(jitter=0.8, brightness=(0.6, 1.4), contrast=(0.6, 1.4), blur=_BLUR)
 _RELATIVE = Crop("relative", rho=0.9, focus=True)
-# The papers' mask leaves a tenth of the brightness where nobody looked: on wide images half of the
-# views are nearly black. With this floor what was looked at stands out and the rest can be read.
+# Chosen by looking at views of dental films (boxes as gaze), knees (predicted gaze) and chests
+# (centre prior), mask on and jitter off. The papers' floor of 0.1 leaves 0.13 to 0.28 of the
+# brightness of dental films and knees: beside what was looked at nothing is seen. At 0.3 bone shows,
+# at 0.5 (0.5 to 0.65 of the brightness; 0.88 of chests) all of the picture can be read and what was
+# looked at still stands out; at 0.7 it hardly does. Half of the views have no mask.
 _SOFT = replace(_MOCO, mask="soft", mask_probability=0.5, mask_floor=0.5)
 
 

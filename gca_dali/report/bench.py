@@ -11,14 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 from gca_dali.common.checks import check_choice
 from gca_dali.report.workload import Workload
 from gca_dali.steps.device import CPU
-
-if TYPE_CHECKING:
-    pass
 
 # Batches that every loader may have ready when its turn comes: they are not timed.
 NUM_PREFETCHED = 5

@@ -127,7 +127,7 @@ def run_demo(out: Path, phantoms: Path) -> DemoResult:
 
     policies = {"gca": ViewPolicy.gca(), "random": ViewPolicy.random()}
     told = f"simulated gaze: predicted, learned from {NUM_RECORDINGS} recordings of other phantoms"
-    maker = PreviewMaker(manifest, policies["gca"], table, boxes, seed=PREVIEW_SEED)
+    maker = PreviewMaker(manifest, policies["gca"], table, boxes, PREVIEW_SEED)
     subtitle = describe_policy(policies["gca"], told)
     made = maker.make(NUM_SHOWN, "gca_dali: from X-rays and gaze to pairs of views", subtitle)
     save_preview(made, out / "preview.png")

@@ -41,8 +41,8 @@ class PlacedWindows:
     @classmethod
     def from_plan(cls, plan: Plan, shapes: np.ndarray, policy: ViewPolicy) -> PlacedWindows:
         """Place the windows of a plan that was drawn with `policy` for images of `shapes`."""
-        step = plan.turns[..., 0]
-        turns = policy.window_law.rotations_q16[np.maximum(step, 0)] / 2.0**16
+        step, group = plan.turns[..., 0], policy.laws.group_of_view
+        turns = policy.laws.rotations_q16[group, np.maximum(step, 0)] / 2.0**16
         turns[step < 0] = 1.0, 0.0
         return cls(plan.windows_px(shapes), turns, shapes)
 
@@ -118,29 +118,41 @@ class PlacedWindows:
         return share
 
     def pair_iou(self) -> np.ndarray:
-        """Return intersection over union of windows 0 and 1 of each image, float64, [B].
+        """Return intersection over union of each of the P `pairs_of` windows, float64, [B, P].
 
         Exact for upright windows; along 64 lines of the image where one is rotated, what lies
         outside the image left out.
         """
-        edges, sizes = self._edges(), self.windows[..., 2:].astype(np.float64).prod(axis=-1)
-        common = _common_area(edges[:, 0], edges[:, 1])
-        iou = common / (sizes[:, 0] + sizes[:, 1] - common)
+        a, b = pairs_of(self.windows.shape[1])
+        iou = self.upright_pair_iou()
         if self.are_turned.any():
             low, high = self.spans(self.shapes[:, :1] * LINES)
             low, high = np.maximum(low, 0), np.minimum(high, self.shapes[:, None, 1:])
             each = np.maximum(high - low, 0.0).sum(axis=-1)
-            both = high[:, :2].min(axis=1) - low[:, :2].max(axis=1)
+            both = np.minimum(high[:, a], high[:, b]) - np.maximum(low[:, a], low[:, b])
             common = np.maximum(both, 0.0).sum(axis=-1)
-            counted = common / np.maximum(each[:, 0] + each[:, 1] - common, TINY)
-            iou = np.where(self.are_turned[:, :2].any(axis=1), counted, iou)
+            counted = common / np.maximum(each[:, a] + each[:, b] - common, TINY)
+            iou = np.where(self.are_turned[:, a] | self.are_turned[:, b], counted, iou)
         return iou
+
+    def upright_pair_iou(self) -> np.ndarray:
+        """Return `pair_iou` of the windows before their rotation, which `max_iou` bounds."""
+        a, b = pairs_of(self.windows.shape[1])
+        edges, sizes = self._edges(), self.windows[..., 2:].astype(np.float64).prod(axis=-1)
+        common = _common_area(edges[:, a], edges[:, b])
+        return common / (sizes[:, a] + sizes[:, b] - common)
 
     def _edges(self) -> np.ndarray:
         """Return y0, x0, y1, x1 before the rotation, float64, [B, V, 4]."""
         edges = self.windows.astype(np.float64)
         edges[..., 2:] += edges[..., :2]
         return edges
+
+
+def pairs_of(num_views: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return first and second view of each pair, int, [P]: (0, 1), (0, 2), …, (1, 2), …."""
+    first, second = np.triu_indices(num_views, 1)
+    return first, second
 
 
 def _common_area(first: np.ndarray, second: np.ndarray) -> np.ndarray:

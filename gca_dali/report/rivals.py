@@ -2,9 +2,10 @@
 
 They read what the loader reads: files, or the samples of a store.
 
-Each is written as its own users would write it and makes comparable views: two random resized
-crops (area 0.2–1) with flip, brightness and contrast (factors 0.6–1.4, probability 0.8) and blur
-(σ 0.1–2, probability 0.5), normalised float32, one channel. Used by `bench` alone.
+Each is written as its own users would write it and makes comparable views: random resized crops
+(areas, sizes and numbers are the workload's) with flip, brightness and contrast (factors 0.6–1.4,
+probability 0.8) and blur (σ 0.1–2, probability 0.5), normalised float32, one channel. Used by
+`bench` alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from gca_dali.data.fetch import Fetcher, make_dali_fetcher
-from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.steps.decode import decode_grey
 from gca_dali.steps.device import CPU
 from gca_dali.steps.read import read_files
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from gca_dali.report.workload import Workload
 
 MEAN, DEVIATION = 0.5, 0.25
+
+
+def find_crops(work: Workload) -> list[tuple[int, tuple[float, float]]]:
+    """Return side in pixels and range of areas of each view."""
+    found = []
+    for group in work.groups:
+        low, high = group.crop.size_range
+        area = (low, high) if group.crop.size_by == "area" else (high**-2, low**-2)
+        found += [(group.size, area)] * group.num_views
+    return found
 
 
 def decode_only(work: Workload) -> Iterator[int]:
@@ -52,10 +62,8 @@ def dali(work: Workload) -> Iterator[int]:
     def define() -> tuple[Any, ...]:
         images = decode(work, fetcher.gives, batches)
         views = []
-        for _ in range(work.num_views):
-            view = fn.random_resized_crop(
-                images, size=work.size, random_area=[0.2, 1.0], antialias=True
-            )
+        for size, area in find_crops(work):
+            view = fn.random_resized_crop(images, size=size, random_area=list(area), antialias=True)
             view = fn.cast(view, dtype=types.FLOAT)
             if fn.random.coin_flip(probability=0.8, dtype=types.BOOL):
                 view = fn.brightness_contrast(
@@ -87,16 +95,19 @@ def torchvision(work: Workload) -> Iterator[int]:
     from torchvision.transforms import v2
 
     fetcher = make_dali_fetcher(work.manifest)
-    transform = v2.Compose(
-        [
-            v2.RandomResizedCrop(work.size, scale=(0.2, 1.0), antialias=True),
-            v2.RandomHorizontalFlip(),
-            v2.RandomApply([v2.ColorJitter(0.4, 0.4)], p=0.8),
-            v2.RandomApply([v2.GaussianBlur(13, sigma=(0.1, 2.0))], p=0.5),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize([MEAN], [DEVIATION]),
-        ]
-    )
+    transforms = [
+        v2.Compose(
+            [
+                v2.RandomResizedCrop(size, scale=area, antialias=True),
+                v2.RandomHorizontalFlip(),
+                v2.RandomApply([v2.ColorJitter(0.4, 0.4)], p=0.8),
+                v2.RandomApply([v2.GaussianBlur(13, sigma=(0.1, 2.0))], p=0.5),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize([MEAN], [DEVIATION]),
+            ]
+        )
+        for size, area in find_crops(work)
+    ]
 
     def read(index: int) -> torch.Tensor:
         if work.manifest.places is None:
@@ -116,7 +127,7 @@ def torchvision(work: Workload) -> Iterator[int]:
 
         def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
             image = read(index % len(work.files))
-            return tuple(transform(image) for _ in range(work.num_views))
+            return tuple(transform(image) for transform in transforms)
 
     loader = torch.utils.data.DataLoader(
         Views(), batch_size=work.batch_size, num_workers=work.num_threads, prefetch_factor=2
@@ -125,19 +136,14 @@ def torchvision(work: Workload) -> Iterator[int]:
 
 
 def gca(work: Workload) -> Iterator[int]:
-    """Load with this project: gaze-weighted windows, maps from the table."""
+    """Load with this project: windows by the policy, maps from the table."""
     from gca_dali.loader import GCALoader
-    from gca_dali.policy.parts import Crop
 
-    policy = ViewPolicy.random(
-        size=work.size, crop=Crop(tau=0.9, weight=1), mean=MEAN, deviation=DEVIATION
-    )
     loader = GCALoader(
         work.repeated(),
-        policy,
+        work.made.replace(mean=MEAN, deviation=DEVIATION),
         saliency=work.saliency,
         batch_size=work.batch_size,
-        num_views=work.num_views,
         num_threads=work.num_threads,
         device=work.device,
         shuffle=False,

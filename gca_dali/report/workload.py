@@ -9,16 +9,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gca_dali.data.rows import COLUMNS
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.steps.device import CPU
 
 if TYPE_CHECKING:
     from gca_dali.data.manifest import Manifest
+    from gca_dali.policy.group import ViewGroup
     from gca_dali.steps.saliency import SaliencySource
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What every loader does; `device` is "cpu" or "cuda:N"."""
+    """What every loader does.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    saliency : SaliencySource
+    batch_size, num_threads : int
+    device : str
+        "cpu" or "cuda:N".
+    num_views, size : int
+        Of the views of `gca_relative`, which hide nothing, where there is no policy.
+    policy : ViewPolicy or None
+        What the loader of this project makes; the rivals make views of the same numbers, sizes and
+        areas.
+    """
 
     manifest: Manifest
     saliency: SaliencySource = "centre"
@@ -27,6 +43,19 @@ class Workload:
     size: int = 224
     num_threads: int = 2
     device: str = CPU
+    policy: ViewPolicy | None = None
+
+    @cached_property
+    def made(self) -> ViewPolicy:
+        """The policy of this project's loader."""
+        if self.policy is not None:
+            return self.policy
+        return ViewPolicy.gca_relative(size=self.size, num_views=self.num_views)
+
+    @property
+    def groups(self) -> tuple[ViewGroup, ...]:
+        """The views that every loader makes."""
+        return self.made.groups
 
     @cached_property
     def files(self) -> list[str]:
@@ -63,10 +92,11 @@ class Workload:
     def __str__(self) -> str:
         """Say what is measured."""
         megapixels = (self.manifest.height.astype(float) * self.manifest.width).mean() / 1e6
+        views = " and ".join(f"{one.num_views} views of {one.size} px" for one in self.groups)
         return (
             f"{len(self.manifest)} images of {megapixels:.2f} MP on average, batch "
-            f"{self.batch_size}, {self.num_views} views of {self.size} px with crop, flip, "
-            f"brightness/contrast and blur, {self.num_threads} threads"
+            f"{self.batch_size}, {views} with crop, flip, brightness/contrast and blur, "
+            f"{self.num_threads} threads"
         )
 
 

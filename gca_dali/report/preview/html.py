@@ -16,6 +16,7 @@ from PIL import Image
 from gca_dali.report.preview.style import (
     BACKGROUND,
     FAINT,
+    FOCUS,
     LESION,
     PANEL,
     TEXT,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from gca_dali.report.preview.sample import Preview, Sample
 
 MOST_PX = 720
+RING_SHARE = 45  # the image's longer side over the radius of the ring about the focus
 
 # In the elements themselves: not every viewer applies a page's style to the SVG in it.
 _OUTLINE = 'fill="none" stroke-linejoin="round" vector-effect="non-scaling-stroke"'
@@ -46,6 +48,8 @@ figcaption {{ margin-top: 6px; }}
 figcaption small {{ display: block; margin: 0; }}
 figcaption i {{ display: inline-block; width: 10px; height: 10px; margin-right: 6px; }}
 img, svg {{ display: block; width: 100%; height: auto; background: {PANEL}; }}
+section.below {{ grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); margin-top: -14px; }}
+.below figure {{ max-width: 180px; }}
 .view img {{ box-sizing: border-box; border: 3px solid; }}
 """
 
@@ -63,7 +67,7 @@ def write_page(preview: Preview) -> str:
         A whole HTML document.
     """
     title, subtitle = escape(preview.title), escape(preview.subtitle)
-    rows = "\n".join(_row(sample) for sample in preview.samples)
+    rows = "\n".join(_row(sample, preview.groups) for sample in preview.samples)
     light = "\n".join(
         f".row:has(.view{v}:hover) .window{v} {{ stroke-width: 8px; }}"
         for v in range(preview.num_views)
@@ -75,7 +79,7 @@ def write_page(preview: Preview) -> str:
     )
 
 
-def _row(sample: Sample) -> str:
+def _row(sample: Sample, groups: tuple[slice, ...]) -> str:
     image = _shrink(sample.image)
     colours, cover = heat(sample.saliency / 255.0)
     tinted = np.dstack([colours, 255.0 * cover])
@@ -93,6 +97,13 @@ def _row(sample: Sample) -> str:
         f'points="{_points(corners)}" {_OUTLINE}/>'
         for v, corners in enumerate(sample.corners)
     )
+    ring = ""
+    if sample.focus is not None:
+        y, x = sample.focus
+        ring = (
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{max(width, height) / RING_SHARE:.1f}" '
+            f'stroke="{FOCUS}" stroke-width="2" {_OUTLINE}/>'
+        )
     frame = f'<svg viewBox="0 0 {width} {height}">'
     name, size = describe_image(sample)
     outlined = ("white: lesions",) if boxes else ()
@@ -100,18 +111,27 @@ def _row(sample: Sample) -> str:
     second = _caption(("saliency and windows", ""))
     figures = [
         f"<figure>{frame}{backdrop}{boxes}</svg>{first}</figure>",
-        f"<figure>{frame}{backdrop}{hot}{windows}</svg>{second}</figure>",
+        f"<figure>{frame}{backdrop}{hot}{windows}{ring}</svg>{second}</figure>",
     ]
-    for v, (view, facts) in enumerate(zip(sample.views, sample.facts, strict=True)):
-        colour = view_colour(v)
-        held, done = describe_view(facts)
-        swatch = f'<i style="background:{colour}"></i>'
-        figures.append(
-            f'<figure class="view view{v}"><img alt="view {v + 1}" style="border-color:{colour}" '
-            f'src="{_uri(Image.fromarray(view))}">'
-            f"{_caption((f'view {v + 1}: {held}', done), swatch)}</figure>"
-        )
-    return f'<section class="row">{"".join(figures)}</section>'
+    first, *others = groups
+    figures += [_figure(sample, v) for v in range(first.start, first.stop)]
+    below = "".join(
+        f'<section class="below">{"".join(_figure(sample, v) for v in range(g.start, g.stop))}'
+        "</section>"
+        for g in others
+    )
+    return f'<div class="row"><section>{"".join(figures)}</section>{below}</div>'
+
+
+def _figure(sample: Sample, view: int) -> str:
+    colour = view_colour(view)
+    held, done = describe_view(sample.facts[view])
+    swatch = f'<i style="background:{colour}"></i>'
+    return (
+        f'<figure class="view view{view}"><img alt="view {view + 1}" style="border-color:{colour}" '
+        f'src="{_uri(Image.fromarray(sample.views[view]))}">'
+        f"{_caption((f'view {view + 1}: {held}', done), swatch)}</figure>"
+    )
 
 
 def _caption(lines: tuple[str, str], swatch: str = "") -> str:

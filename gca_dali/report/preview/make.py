@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gca_dali_kernels.look import ViewLook
 
 WHITE = 255
-MAX_IMAGES, MAX_VIEWS = 100, 16
+MAX_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -48,24 +48,22 @@ class PreviewMaker:
         As for `GCALoader`.
     boxes : list of ImageBoxes or None
         Lesions to outline, one entry per row.
-    num_views, seed : int
+    seed : int
 
     Raises
     ------
     ValueError
-        If `num_views` is out of range, or the policy needs saliency and there is none.
+        If the policy needs saliency and there is none.
     """
 
     manifest: Manifest
     policy: ViewPolicy
     saliency: SaliencySource
     boxes: list[ImageBoxes] | None = None
-    num_views: int = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be shown."""
-        _check_count("num_views", self.num_views, MAX_VIEWS)
         if self.saliency is None and self.policy.reads_saliency:
             raise ValueError(
                 "saliency must be given for a policy that looks at it, got none. Use a folder of "
@@ -85,7 +83,11 @@ class PreviewMaker:
         ValueError
             If `num_images` is out of range, no image can be read, or the maps are refused.
         """
-        _check_count("num_images", num_images, MAX_IMAGES)
+        if not 1 <= num_images <= MAX_IMAGES:
+            raise ValueError(
+                f"num_images must be 1 to {MAX_IMAGES}, got {num_images}. Fewer are easier to look "
+                "at."
+            )
         samples: list[Sample] = []
         refused: list[Refused] = []
         for row in track(_spread(len(self.manifest), num_images), num_images, "images"):
@@ -100,7 +102,7 @@ class PreviewMaker:
                 f"manifest must hold an image that can be read, got none of {len(self.manifest)} "
                 f"(the first: {refused[0].reason}). Index it again."
             )
-        return Preview(tuple(samples), title, subtitle, tuple(refused))
+        return Preview(tuple(samples), self.policy.slices, title, subtitle, tuple(refused))
 
     def make_sample(self, row: int) -> Sample:
         """Make the views of one row.
@@ -114,14 +116,15 @@ class PreviewMaker:
         index, key = np.array([row]), (self.seed, 0)
         shapes = np.array([[self.manifest.height[row], self.manifest.width[row]]], np.int32)
         maps = self._table.take(index, [image])
-        plan = plan_views(maps, index, shapes, key, self.policy, self.num_views)
+        plan = plan_views(maps, index, shapes, key, self.policy)
         ranges = value_ranges([image], self.manifest.stretched[index])
-        views = make_views([image], ranges, plan, index, key, self.policy)[:, 0]
+        groups = make_views([image], ranges, plan, index, key, self.policy)
         # The image of a store is smaller than its original.
         placed = PlacedWindows.from_plan(plan, np.array([image.shape], np.int32), self.policy)
         shrink = np.tile(np.array(image.shape) / shapes[0], 2)
-        looks = self.policy.view_looks(self.num_views)
-        words = [Words(key, row, v) for v in range(self.num_views)]
+        looks = [look for group in self.policy.looks for look in group.looks]
+        words = [Words(key, row, v) for v in range(len(looks))]
+        focus = plan.focus_px(shapes)[0] * shrink[:2]
         low, high = ranges[0]
         return Sample(
             path=str(self.manifest.path[row]),
@@ -129,21 +132,27 @@ class PreviewMaker:
             image=_to_grey((image - low) / (high - low)),
             saliency=maps[0],
             corners=placed.corners()[0],
-            views=_to_grey(views * self.policy.deviation + self.policy.mean),
+            views=tuple(
+                _to_grey(view[0] * self.policy.deviation + self.policy.mean)
+                for views in groups
+                for view in views
+            ),
             facts=tuple(_tell_facts(plan, placed, looks, words)),
+            focus=None if np.isnan(focus).any() else (float(focus[0]), float(focus[1])),
             lesions=np.zeros((0, 4)) if self.boxes is None else self.boxes[row].lesions * shrink,
         )
 
 
 def _tell_facts(
-    plan: Plan, placed: PlacedWindows, looks: tuple[ViewLook, ...], words: list[Words]
+    plan: Plan, placed: PlacedWindows, looks: list[ViewLook], words: list[Words]
 ) -> Iterator[ViewFacts]:
     """Yield the facts of each view of the one image of a plan."""
     cosine, sine = placed.turns[0].T
+    area = placed.area()[0]
     for v, look in enumerate(looks):
         yield ViewFacts(
             retained=float(plan.retained[0, v]),
-            area=float(placed.area()[0, v]),
+            area=float(area[v]),
             degrees=float(np.rad2deg(np.arctan2(sine[v], cosine[v]))),
             grown=bool(plan.grown[0, v]),
             flipped=bool(plan.turns[0, v, 1]),
@@ -155,11 +164,6 @@ def _tell_facts(
 def _to_grey(brightness: np.ndarray) -> np.ndarray:
     """Turn brightness 0 to 1 into uint8, clipped."""
     return np.rint(np.clip(brightness, 0.0, 1.0) * WHITE).astype(np.uint8)
-
-
-def _check_count(name: str, value: int, most: int) -> None:
-    if not 1 <= value <= most:
-        raise ValueError(f"{name} must be 1 to {most}, got {value}. Fewer are easier to look at.")
 
 
 def _spread(num_rows: int, num_images: int) -> list[int]:

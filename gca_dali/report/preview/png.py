@@ -1,23 +1,25 @@
-"""A preview as one picture, drawn with Pillow: a row per image, a column per view.
+"""A preview as one picture, drawn with Pillow: image, map and views of each sample.
 
 Enters: a `Preview`. Leaves: a Pillow image.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gca_dali.report.preview.layout import GAP_PX, MARGIN_PX, MOST_WIDTH_PX, PANEL_PX, Cell, Grid
 from gca_dali.report.preview.style import (
     BACKGROUND,
     FAINT,
+    FOCUS,
     LESION,
     PANEL,
     RIM,
     TEXT,
+    describe_briefly,
     describe_image,
     describe_view,
     explain,
@@ -28,35 +30,10 @@ from gca_dali.report.preview.style import (
 if TYPE_CHECKING:
     from gca_dali.report.preview.sample import Preview, Sample
 
-PANEL_PX = 256  # height of a panel
-MOST_WIDTH_PX = 360
-GAP_PX, MARGIN_PX = 14, 28
-CAPTION_PX, HEADER_PX, HEADING_PX, FOOTER_PX = 46, 82, 26, 44
-LINE_PX = 3.0
+HEADER_PX, HEADING_PX, FOOTER_PX = 82, 26, 44
+LINE_PX, FINE_LINE_PX, RING_PX = 3.0, 2.0, 6.0
+NARROW_PX = 200  # panels whose captions are brief
 FINE = 3  # lines are drawn this much larger and shrunk: Pillow does not smooth them
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the columns lie: image, saliency, V views."""
-
-    image_width: int
-    num_views: int
-
-    @property
-    def widths(self) -> list[int]:
-        """Width of each column in pixels."""
-        return [self.image_width, self.image_width] + [PANEL_PX] * self.num_views
-
-    @property
-    def lefts(self) -> list[int]:
-        """Left edge of each column in pixels."""
-        return [MARGIN_PX + sum(self.widths[:i]) + GAP_PX * i for i in range(len(self.widths))]
-
-    @property
-    def width(self) -> int:
-        """Width of the sheet in pixels."""
-        return self.lefts[-1] + PANEL_PX + MARGIN_PX
 
 
 def draw_sheet(preview: Preview) -> Image.Image:
@@ -72,65 +49,95 @@ def draw_sheet(preview: Preview) -> Image.Image:
         RGB.
     """
     panels = [_shrink(sample.image) for sample in preview.samples]
-    grid = Grid(max(panel.width for panel in panels), preview.num_views)
-    row_px = PANEL_PX + CAPTION_PX + GAP_PX
+    sizes = tuple(len(view) for view in preview.samples[0].views)
+    grid = Grid(max(panel.width for panel in panels), sizes, preview.groups)
+    row_px = grid.height + GAP_PX
     top = HEADER_PX + HEADING_PX
     bottom = top + row_px * len(panels)
     sheet = Image.new("RGB", (grid.width, bottom + FOOTER_PX), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN_PX, 18), preview.title, TEXT, _font(22))
-    draw.text((MARGIN_PX, 49), _cut(preview.subtitle, grid.width - 2 * MARGIN_PX), FAINT, _font(13))
+    draw.text((MARGIN_PX, 49), _cut(preview.subtitle, grid.inner_width), FAINT, _font(13))
     _draw_headings(sheet, grid, any(len(sample.lesions) for sample in preview.samples))
     for row, (sample, panel) in enumerate(zip(preview.samples, panels, strict=True)):
-        _draw_row(sheet, sample, panel, (top + row_px * row, grid))
-    draw.text((MARGIN_PX, bottom + 4), explain(preview), FAINT, _font(13))
+        _draw_sample(sheet, sample, panel, (top + row_px * row, grid))
+    footer = _cut(explain(preview), grid.inner_width)
+    draw.text((MARGIN_PX, bottom + 4), footer, FAINT, _font(13))
     return sheet
 
 
 def _draw_headings(sheet: Image.Image, grid: Grid, has_lesions: bool) -> None:
     """Name the columns, with the keys to the outlines and to the colours of saliency."""
     draw = ImageDraw.Draw(sheet)
-    names = ["image", "saliency, windows"]
-    names += [f"view {view + 1}" for view in range(grid.num_views)]
-    colours = [TEXT, TEXT, *map(view_colour, range(grid.num_views))]
-    for left, name, colour in zip(grid.lefts, names, colours, strict=True):
-        draw.text((left, HEADER_PX), name, colour, _font(15))
+    names = [("image", TEXT), ("saliency, windows", TEXT)]
+    names += [(f"view {view + 1}", view_colour(view)) for view in range(len(grid.sizes))]
+    for cell, (name, colour) in zip(grid.cells, names, strict=True):
+        if cell.top == 0:
+            draw.text((MARGIN_PX + cell.left, HEADER_PX), name, colour, _font(15))
+    right = MARGIN_PX + grid.image_width
     if has_lesions:
-        right = grid.lefts[0] + grid.image_width
         draw.text((right, HEADER_PX + 2), "lesion", FAINT, _font(13), anchor="ra")
         draw.rectangle((right - 58, HEADER_PX + 4, right - 46, HEADER_PX + 14), outline=LESION)
-    right = grid.lefts[1] + grid.image_width
+    right += grid.cells[1].left
     colours, cover = heat(np.linspace(0, 1, 60))
     bar = np.rint(colours * np.minimum(1.4 * cover, 1.0)[:, None]).astype(np.uint8)
     sheet.paste(Image.fromarray(np.tile(bar, (10, 1, 1))), (right - 60, HEADER_PX + 5))
 
 
-def _draw_row(
+def _draw_sample(
     sheet: Image.Image, sample: Sample, panel: Image.Image, place: tuple[int, Grid]
 ) -> None:
     top, grid = place
+    cells = [cell._replace(left=MARGIN_PX + cell.left, top=top + cell.top) for cell in grid.cells]
     draw = ImageDraw.Draw(sheet)
-    colours = [view_colour(view) for view in range(grid.num_views)]
     lesions = [_corners_of_box(box) for box in sample.lesions]
     plain = _outline(panel.convert("RGB"), sample, lesions, [(LESION, 1.5)] * len(lesions))
-    # A later line is thinner, so that both show where two windows share an edge.
-    lines = [(colour, LINE_PX + grid.num_views - 1 - v) for v, colour in enumerate(colours)]
-    attended = _outline(_lay_heat(panel, sample.saliency), sample, list(sample.corners), lines)
-    for column, picture in enumerate((plain, attended)):
-        left = grid.lefts[column]
-        draw.rectangle((left, top, left + grid.image_width - 1, top + PANEL_PX - 1), PANEL)
-        across, down = grid.image_width - picture.width, PANEL_PX - picture.height
-        sheet.paste(picture, (left + across // 2, top + down // 2))
-    for left, pixels, colour in zip(grid.lefts[2:], sample.views, colours, strict=True):
-        picture = Image.fromarray(pixels).resize((PANEL_PX, PANEL_PX), Image.Resampling.BICUBIC)
-        sheet.paste(picture, (left, top))
-        edge = (left, top, left + PANEL_PX - 1, top + PANEL_PX - 1)
-        draw.rectangle(edge, outline=colour, width=round(LINE_PX))
-    captions = [describe_image(sample), ("", ""), *map(describe_view, sample.facts)]
-    for left, width, caption in zip(grid.lefts, grid.widths, captions, strict=True):
-        for line, (text, colour) in enumerate(zip(caption, (TEXT, FAINT), strict=True)):
-            place_px = (left, top + PANEL_PX + 6 + 18 * line)
-            draw.text(place_px, _cut(text, width), colour, _font(13))
+    attended = _outline(_lay_heat(panel, sample.saliency), sample, *_windows(sample, grid))
+    for cell, picture in zip(cells, (plain, attended), strict=False):
+        right, bottom = cell.left + cell.width - 1, cell.top + cell.height - 1
+        draw.rectangle((cell.left, cell.top, right, bottom), PANEL)
+        across, down = cell.width - picture.width, cell.height - picture.height
+        sheet.paste(picture, (cell.left + across // 2, cell.top + down // 2))
+    _write(draw, cells[0], describe_image(sample), (TEXT, FAINT))
+    for v, (cell, pixels) in enumerate(zip(cells[2:], sample.views, strict=True)):
+        picture = Image.fromarray(pixels)
+        sheet.paste(picture.resize(cell[2:], Image.Resampling.BICUBIC), cell[:2])
+        edge = (cell.left, cell.top, cell.left + cell.width - 1, cell.top + cell.height - 1)
+        draw.rectangle(edge, outline=view_colour(v), width=round(_line_px(v, grid)))
+        if cell.width < NARROW_PX:
+            words = (f"view {v + 1}", describe_briefly(sample.facts[v]))
+            _write(draw, cell, words, (view_colour(v), TEXT))
+        else:
+            _write(draw, cell, describe_view(sample.facts[v]), (TEXT, FAINT))
+
+
+def _line_px(view: int, grid: Grid) -> float:
+    """Return the width of a view's frame: views of the first group stand out."""
+    return LINE_PX if view < grid.groups[0].stop else FINE_LINE_PX
+
+
+def _windows(sample: Sample, grid: Grid) -> tuple[list[np.ndarray], list[tuple[str, float]]]:
+    """Return polygons and lines (colour, width) of the windows, and of the ring about the focus."""
+    # An earlier line of a few is wider, so that both show where two windows share an edge.
+    more = [max(3 - v, 0) if len(grid.sizes) <= 4 else 0 for v in range(len(grid.sizes))]
+    polygons = list(sample.corners)
+    lines = [(view_colour(v), _line_px(v, grid) + more[v]) for v in range(len(grid.sizes))]
+    if sample.focus is not None:
+        angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)[:, None]
+        scale = max(sample.image.shape[0] / PANEL_PX, sample.image.shape[1] / MOST_WIDTH_PX)
+        ring = RING_PX * scale * np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+        polygons.append(np.array(sample.focus) + ring)
+        lines.append((FOCUS, FINE_LINE_PX))
+    return polygons, lines
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, cell: Cell, words: tuple[str, str], colours: tuple[str, str]
+) -> None:
+    """Write two lines under a panel."""
+    for line, (text, colour) in enumerate(zip(words, colours, strict=True)):
+        place_px = (cell.left, cell.top + cell.height + 6 + 18 * line)
+        draw.text(place_px, _cut(text, cell.width), colour, _font(13))
 
 
 def _shrink(image: np.ndarray) -> Image.Image:

@@ -52,8 +52,11 @@ class Sample:
     corners : numpy.ndarray, float64, [V, 4, 2]
         y, x of each window's corners in pixels, clockwise from what is top left in the view
         before a flip.
-    views : numpy.ndarray, uint8, [V, size, size]
+    views : tuple of numpy.ndarray, uint8, V × [size, size]
+        Sizes differ between groups.
     facts : tuple of ViewFacts
+    focus : tuple of float or None
+        y, x in pixels of the point that views share.
     lesions : numpy.ndarray, float64, [L, 4]
         y0, x0, height, width of known lesions, to be outlined.
     """
@@ -63,8 +66,9 @@ class Sample:
     image: np.ndarray
     saliency: np.ndarray
     corners: np.ndarray
-    views: np.ndarray
+    views: tuple[np.ndarray, ...]
     facts: tuple[ViewFacts, ...]
+    focus: tuple[float, float] | None
     lesions: np.ndarray
 
 
@@ -75,12 +79,15 @@ class Preview:
     Attributes
     ----------
     samples : tuple of Sample
+    groups : tuple of slice
+        The views of each group.
     title, subtitle : str
     refused : tuple of Refused
         Files that could not be read; others stand in for them.
     """
 
     samples: tuple[Sample, ...]
+    groups: tuple[slice, ...]
     title: str
     subtitle: str
     refused: tuple[Refused, ...] = ()

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from gca_dali.policy.parts import Crop
     from gca_dali.policy.view_policy import ViewPolicy
     from gca_dali.report.preview.sample import Preview, Sample, ViewFacts
 
 BACKGROUND, PANEL = "#0d1117", "#161b22"
-TEXT, FAINT, LESION, RIM = "#e6edf3", "#8b949e", "#ffffff", "#000000b0"
+TEXT, FAINT, LESION, FOCUS, RIM = "#e6edf3", "#8b949e", "#ffffff", "#ffffff", "#000000b0"
 # Cool, bright and far apart, so that windows stand out from grey bone and warm saliency.
 VIEW_COLOURS = (
     "#22d3ee",
@@ -21,8 +22,12 @@ VIEW_COLOURS = (
     "#818cf8",
     "#fb7185",
     "#2dd4bf",
-    "#facc15",
+    "#38bdf8",
     "#c084fc",
+    "#4ade80",
+    "#f0abfc",
+    "#93c5fd",
+    "#bef264",
 )
 # Saliency 0, 1/4, 1/2, 3/4, 1: red, green, blue and how much of it lies over the image.
 _HEAT = np.array(
@@ -63,9 +68,34 @@ def heat(saliency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def describe_policy(policy: ViewPolicy, told: str) -> str:
     """Return where the saliency comes from (`told`) and what the windows are promised to keep."""
-    tau = policy.crop.tau
-    promise = f"each window keeps at least {100 * tau:g} % of the saliency" if tau else ""
-    return "   ·   ".join(filter(None, (told, promise)))
+    promises: dict[str, list[str]] = {}
+    for group, views in zip(policy.groups, policy.slices, strict=True):
+        promise = _promise(group.crop)
+        promises.setdefault(promise, []).append(name_views(views))
+    everywhere = len(promises) == 1
+    lines = [
+        promise if everywhere else f"{' and '.join(names)}: {promise}"
+        for promise, names in promises.items()
+        if promise
+    ]
+    return "   ·   ".join(filter(None, (told, *lines)))
+
+
+def _promise(crop: Crop) -> str:
+    """Return what a window of this crop is promised to keep."""
+    if crop.tau:
+        return f"each window keeps at least {100 * crop.tau:g} % of the saliency"
+    focus = "around a shared attended point" if crop.focus else ""
+    if crop.law != "relative":
+        return f"windows {focus}" if focus else ""
+    best = f"each window holds at least {100 * crop.rho:g} % of the most that its size could"
+    return ", ".join(filter(None, (best, focus)))
+
+
+def name_views(views: slice) -> str:
+    """Return how the views of a group are called, counted from 1."""
+    one = views.stop - views.start == 1
+    return f"view {views.stop}" if one else f"views {views.start + 1} to {views.stop}"
 
 
 def describe_image(sample: Sample) -> tuple[str, str]:
@@ -83,8 +113,13 @@ def describe_view(facts: ViewFacts) -> tuple[str, str]:
         "gaze mask": facts.masked,
         "cutout": facts.cut,
     }
-    held = f"keeps {100 * facts.retained:.0f} % in {100 * facts.area:.0f} % of the area"
+    held = f"keeps {describe_briefly(facts)} of the area"
     return held, ", ".join(words for words, happened in done.items() if happened)
+
+
+def describe_briefly(facts: ViewFacts) -> str:
+    """Return what a window holds, and in how much of the area."""
+    return f"{100 * facts.retained:.0f} % in {100 * facts.area:.0f} %"
 
 
 def explain(preview: Preview) -> str:
@@ -93,6 +128,7 @@ def explain(preview: Preview) -> str:
     meanings = {
         "keeps: share of the saliency in the window": True,
         "grown: enlarged until it held enough": any(one.grown for one in facts),
+        "ring: attended point that views share": any(one.focus for one in preview.samples),
         "gaze mask: dark where nobody looked": any(one.masked for one in facts),
         "cutout: hides little saliency": any(one.cut for one in facts),
     }
