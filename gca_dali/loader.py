@@ -20,7 +20,7 @@ from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.runners.cpu import CpuViews
 from gca_dali.runners.resident import ResidentPipeline
 from gca_dali.steps.decode import find_fault
-from gca_dali.steps.deliver import deliver
+from gca_dali.steps.deliver import Made, deliver
 from gca_dali.steps.device import CPU, choose_device, is_explained, may_pass, on_device
 from gca_dali.steps.options import LoaderOptions, read_options
 from gca_dali.steps.order import Order
@@ -144,7 +144,10 @@ class GCALoader:
                 raise
             self.position += self.order.global_batch_size
             cuda = self._cuda
-            yield cuda(outputs) if cuda else deliver(outputs, self.labels, self.policy)
+            if cuda is not None:
+                yield cuda(outputs)
+            else:
+                yield deliver(Made(*outputs), self.labels, self.policy)
 
     def _take(self) -> tuple[Any, ...]:
         """Return the next batch; what cannot be decoded of it is set aside."""

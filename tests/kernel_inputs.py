@@ -217,7 +217,8 @@ class ViewCase:
     def plan(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Windows, turns and cutouts."""
         cutouts = CutoutCase(self.name, self.window).expected
-        return (*self.window.expected[:2], cutouts)
+        windows, turns, *_ = self.window.expected
+        return (windows, turns, cutouts)
 
     @property
     def group(self) -> GroupLooks:

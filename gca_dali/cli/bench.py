@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +16,26 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from gca_dali.data.manifest import Manifest
+    from gca_dali.policy.view_policy import ViewPolicy
     from gca_dali.report.bench import Throughput
 
 app = make_app()
 LOADERS = ("gca", "dali", "torchvision")
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """Which views are made."""
+
+    policy: PolicyOption = "gca_relative"
+    set: SetOption = None
+    views: Annotated[int | None, typer.Option(min=1, help="Views per image; the policy's.")] = None
+    size: SizeOption = None
+
+    def make_policy(self) -> ViewPolicy:
+        """Return the policy; see `build_policy`."""
+        many = [] if self.views is None else [f"num_views={self.views}"]
+        return build_policy(self.policy, [*(self.set or []), *many], self.size)
 
 
 @command(app, "--loaders")
@@ -35,10 +52,7 @@ def bench(
     loaders: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"Of {', '.join(LOADERS)}.")
     ] = None,
-    policy: PolicyOption = "gca_relative",
-    set: SetOption = None,
-    views: Annotated[int | None, typer.Option(min=1, help="Views per image; the policy's.")] = None,
-    size: SizeOption = None,
+    views: WorkOptions,
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds.")] = 7,
     seconds: Annotated[float, typer.Option(min=0.1, help="Per loader and round.")] = 3.0,
     allow_outside: OutsideOption = False,
@@ -56,8 +70,7 @@ def bench(
     from gca_dali_kernels.cpu.parallel import num_cores
 
     names = tuple(loaders or LOADERS)
-    many = [] if views is None else [f"num_views={views}"]
-    made = build_policy(policy, [*(set or []), *many], size)
+    made = views.make_policy()
     with tempfile.TemporaryDirectory() as scratch:
         opened = open_images(manifest, Path(scratch), allow_outside)
         work = Workload(

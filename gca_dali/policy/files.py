@@ -16,7 +16,7 @@ from gca_dali.policy.data import build, to_plain
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 Policy = TypeVar("Policy")
 VERSION_KEY = "law_version"

@@ -19,8 +19,8 @@ _MOCO = Appearance(jitter=0.8, brightness=(0.6, 1.4), contrast=(0.6, 1.4), blur=
 _RELATIVE = Crop("relative", rho=0.9, focus=True)
 # Chosen by looking at views of dental films (boxes as gaze), knees (predicted gaze) and chests
 # (centre prior), mask on and jitter off. The papers' floor of 0.1 leaves 0.13 to 0.28 of the
-# brightness of dental films and knees: beside what was looked at nothing is seen. At 0.3 bone shows,
-# at 0.5 (0.5 to 0.65 of the brightness; 0.88 of chests) all of the picture can be read and what was
+# brightness of dental films and knees: beside what was looked at nothing is seen. At 0.3 bone
+# shows, at 0.5 (0.5 to 0.65 of the brightness; 0.88 of chests) all of the picture can be read and what was
 # looked at still stands out; at 0.7 it hardly does. Half of the views have no mask.
 _SOFT = replace(_MOCO, mask="soft", mask_probability=0.5, mask_floor=0.5)
 
@@ -70,8 +70,8 @@ def focus_contrast() -> Groups:
     crop = Crop("rejection", "zoom", (1.0, 2.0), tau=0.9, num_candidates=200)
     look = Appearance(0.5, (0.8, 1.2), (0.2, 1.8), mask="soft", mask_probability=0.5)
     cutout = Cutout(side_range=(48 / 224, 0.5))
-    turned = {"rotation_degrees": 45.0, "rotation": 0.5}
-    return (ViewGroup(crop=crop, cutout=cutout, appearances=(look,), **turned),)
+    group = ViewGroup(crop=crop, cutout=cutout, appearances=(look,))
+    return (replace(group, rotation_degrees=45.0, rotation=0.5),)
 
 
 def random() -> Groups:

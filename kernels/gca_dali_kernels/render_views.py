@@ -183,7 +183,7 @@ def build_launch(
     tiling : Tiling
     views : array, [B, views of the group, height, width]
     """
-    first_view, *tables = tables
+    first_view, rotations, records = tables
     ranges, table, rows, marks, windows, turns, cutouts, index = inputs
     num_images, num_views = views.shape[:2]
     arguments = (
@@ -201,7 +201,8 @@ def build_launch(
         np.array([(first_view, windows.shape[1])], PART_DTYPE)[0],
         np.uint64(key[0]),
         np.uint32(key[1]),
-        *tables,
+        rotations,
+        records,
         tiling.record,
         describe_layout(views),
         views,

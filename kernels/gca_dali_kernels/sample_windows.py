@@ -89,12 +89,11 @@ def build_launch(
     out : tuple
         Windows, turns, retained, grown and focus.
     """
-    focus_view, *tables = tables
     integrals, marks, index, shapes = inputs
     num_images, num_views = out[0].shape[:2]
     grid = make_grid((integrals.shape[1] - 1, integrals.shape[2] - 1))
     words = (np.uint64(key[0]), np.uint32(key[1]))
     # Where no view has a focus the first one says so.
-    writer = np.int32(max(focus_view, 0))
-    arguments = (integrals, marks, index, shapes, grid, *words, writer, *tables, *out)
+    writer = np.int32(max(tables[0], 0))
+    arguments = (integrals, marks, index, shapes, grid, *words, writer, *tables[1:], *out)
     return Launch("sample_windows", (num_views, num_images, 1), NUM_THREADS, arguments)

@@ -166,7 +166,9 @@ def test_groups_share_a_pyramid_and_nothing_else():
     (alone,) = cpu.render_views(*shared, groups[:1])
     np.testing.assert_array_equal(together[0], alone)
     for views, group in zip(together, groups, strict=True):
-        expected = reference.render_views(*case.inputs[:-1], group)
+        saliency = (case.maps, case.window.marks)
+        given = (images, case.ranges, saliency, case.plan, case.index, case.key)
+        expected = reference.render_views(*given, group)
         difference = np.abs(views.swapaxes(0, 1) - expected) * look.deviation
         assert difference.max() <= TOLERANCE["pyramid_border"]
 

@@ -22,13 +22,15 @@ from pydicom.uid import (
 
 from benchmarks.fuzz_seeds import encode_frame, make_dicom, make_lut, make_seeds
 from dicom_codestreams import edit, wrap_codestream
-from gca_dali import GCALoader, Manifest, ViewPolicy
+from gca_dali import GCALoader, Manifest, ViewGroup, ViewPolicy
 from gca_dali.data.fetch import make_fetcher
 from gca_dali.policy.parts import Crop
 from lossless_jpeg import encode_lossless
 
 WHOLE = ViewPolicy(
-    crop=Crop(size_by="zoom", size_range=(1.0, 1.0)), flip=0.0, size=32, mean=0.0, deviation=1.0
+    (ViewGroup(1, 32, Crop(size_by="zoom", size_range=(1.0, 1.0)), flip=0.0),),
+    mean=0.0,
+    deviation=1.0,
 )
 Y, X = np.mgrid[:32, :32]
 GREY8 = (Y * 7 + X).astype(np.uint8)
@@ -110,9 +112,7 @@ def check_agreement(manifest: Manifest) -> None:
         assert image.dtype == np.uint16
         assert image.shape == (manifest.height[row], manifest.width[row]), manifest.path[row]
         np.testing.assert_array_equal(fetcher.fetch(row)[..., 0], image)
-    loader = GCALoader(
-        manifest, WHOLE, device="cpu", batch_size=8, num_views=1, shuffle=False, drop_last=False
-    )
+    loader = GCALoader(manifest, WHOLE, device="cpu", batch_size=8, shuffle=False, drop_last=False)
     seen = {}
     for batch in loader:
         seen |= dict(zip(batch.index.tolist(), batch.views[0].numpy(), strict=True))

@@ -6,6 +6,8 @@ view. Next: `render_views`, which fills them with black.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gca_dali_kernels import philox
@@ -56,7 +58,7 @@ def sample_cutouts(
 
 
 def draw_cutout(
-    draw: Draw, window: tuple[int, ...], turn: tuple[int, int], law: np.void
+    draw: Draw, window: tuple[int, ...], turn: tuple[int, int], law: Any
 ) -> tuple[int, int, int, int]:
     """Return the accepted rectangle of lowest number, or zeros."""
     none = (0, 0, 0, 0)
