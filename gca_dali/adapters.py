@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from lightning import LightningDataModule
 
@@ -43,7 +45,7 @@ class SameEpoch(Adapter):
 def dali(loader: GCALoader) -> Adapter:
     """Yield what `DALIGenericIterator` yields: a list of one dict of tensors.
 
-    Its keys are view_0, view_1, …, label, index, windows, retained and grown.
+    Its keys are view_0, view_1, …, label, index, windows, retained, grown, flipped and focus.
 
     Examples
     --------
@@ -53,7 +55,7 @@ def dali(loader: GCALoader) -> Adapter:
 
     def convert(batch: ViewBatch) -> list[dict[str, Any]]:
         views = {f"view_{v}": view for v, view in enumerate(batch.views)}
-        others = ("label", "index", "windows", "retained", "grown")
+        others = ("label", "index", "windows", "retained", "grown", "flipped", "focus")
         return [views | {name: getattr(batch, name) for name in others}]
 
     return Adapter(loader, convert)
@@ -72,6 +74,40 @@ def lightly(loader: GCALoader) -> Adapter:
 def solo_learn(loader: GCALoader) -> Adapter:
     """Yield [indices, [view 0, view 1, …], labels], the batch of solo-learn's pre-training."""
     return Adapter(loader, lambda batch: [batch.index, list(batch.views), batch.label])
+
+
+def dino(loader: GCALoader) -> Adapter:
+    """Yield (crops, labels), crops a flat list with the globals first, as DINO's data set does.
+
+    For policies whose first group holds the globals: `ViewPolicy.dino()`, `dinov2`, `gca_dino`.
+    """
+    return Adapter(loader, lambda batch: (list(batch.views), batch.label))
+
+
+def lightly_train(loader: GCALoader) -> Adapter:
+    """Yield {"filename", "views", "geometries"}, the batch of lightly-train.
+
+    A geometry of [B, 8] belongs to each view: x0, y0, x1, y1 of its window (before a rotation) and
+    width, height of the original image in pixels, and 1 or 0 for a horizontal and a vertical flip.
+    """
+    import torch
+
+    rows = loader.manifest
+    sizes = torch.from_numpy(np.stack([rows.width, rows.height], axis=1)).to(torch.float32)
+
+    def convert(batch: ViewBatch) -> dict[str, list[Any]]:
+        index = batch.index.cpu()
+        start, extent = batch.windows[..., :2].flip(-1), batch.windows[..., 2:].flip(-1)
+        size = sizes[index].to(start.device)[:, None].expand_as(start)
+        flips = torch.stack([batch.flipped, torch.zeros_like(batch.flipped)], dim=-1)
+        geometries = torch.cat([start, start + extent, size, flips.to(start.dtype)], dim=-1)
+        return {
+            "filename": rows.path[index.numpy()].tolist(),
+            "views": list(batch.views),
+            "geometries": list(geometries.unbind(1)),
+        }
+
+    return Adapter(loader, convert)
 
 
 def lightning(loader: GCALoader) -> LightningDataModule:

@@ -69,7 +69,7 @@ class ViewMaker:
         views = make_views(images, ranges, plan, index, key, self.policy, self.num_threads)
 
         windows, focus = plan.windows_px(shapes), plan.focus_px(shapes)
-        return Made(views, keys, windows, plan.retained, plan.grown, focus)
+        return Made(views, keys, windows, plan.retained, plan.grown, plan.flipped, focus)
 
     def find_ranges(self, images: list[np.ndarray], keys: list[np.ndarray]) -> list[np.ndarray]:
         """Return the values of each image that become black and white, float32, B × [2]."""

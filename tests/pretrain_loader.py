@@ -94,6 +94,7 @@ class PatternLoader:
             windows=torch.zeros(*shape, 4),
             retained=torch.ones(shape),
             grown=torch.zeros(shape, dtype=torch.bool),
+            flipped=torch.zeros(shape, dtype=torch.bool),
             focus=torch.full((len(indices), 2), torch.nan),
             groups=(slice(0, self.num_views),),
         )

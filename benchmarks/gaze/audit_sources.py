@@ -3,8 +3,7 @@
 Enters: a manifest, its lesion boxes and a predictor that never saw its test split. Leaves: a JSON
 of the audit of `gca` and `gca_hold`, of the lesions that `gca_hold` keeps at equal window area (a
 wide map grows its windows, and large windows keep anything), and of how much of each source's
-saliency lies on the lesions.
-Simulated gaze.
+saliency lies on the lesions. Simulated gaze.
 
     python benchmarks/gaze/audit_sources.py DATA/dental/images.csv DATA/dental/boxes.csv \
         dental_study/dental.safetensors --name dental

@@ -32,7 +32,7 @@ REMEDIES: dict[str, dict[str, float]] = {
     "gca_weighted": {"tau": 0.0, "weight": 2},
     "gca_peaks": {},
 }
-"""`gca_hold` with changes. Tries for maps so wide that tau 0.92 leaves no window small: less to
+"""`gca_hold` with changes: tries for maps so wide that tau 0.92 leaves no window small. Less to
 hold, nothing to hold but places weighted by what they hold, or maps cut down to their peaks."""
 PRESETS = ("random", "searched", "contrastive_crop", "gca", "gca_hold", "gca_paper")
 MATCHED = "random_matched"
@@ -111,7 +111,7 @@ def fit_size(policy: ViewPolicy, size_px: int) -> ViewPolicy:
 
 
 def match_area(gaze: np.ndarray, shapes: np.ndarray) -> float:
-    """Return the least area at which `random` windows are as large on average as `gca_hold`'s."""
+    """Return the least area at which `random` windows are as large as those of `gca_hold`."""
     wanted = draw_windows(ViewPolicy.gca_hold(), gaze, shapes).area().mean()
     low, high = 0.01, 0.99
     for _ in range(12):

@@ -24,7 +24,7 @@ LOADERS = ("gca", "dali", "torchvision")
 
 
 @dataclass(frozen=True)
-class WorkOptions:
+class MadeOptions:
     """Which views are made."""
 
     policy: PolicyOption = "gca_relative"
@@ -33,7 +33,7 @@ class WorkOptions:
     size: SizeOption = None
 
     def make_policy(self) -> ViewPolicy:
-        """Return the policy; see `build_policy`."""
+        """Return the policy of this project's loader."""
         many = [] if self.views is None else [f"num_views={self.views}"]
         return build_policy(self.policy, [*(self.set or []), *many], self.size)
 
@@ -48,11 +48,11 @@ def bench(
         ),
     ] = None,
     *,
+    made: MadeOptions,
     machine: MachineOptions,
     loaders: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"Of {', '.join(LOADERS)}.")
     ] = None,
-    views: WorkOptions,
     rounds: Annotated[int, typer.Option(min=2, help="Interleaved rounds.")] = 7,
     seconds: Annotated[float, typer.Option(min=0.1, help="Per loader and round.")] = 3.0,
     allow_outside: OutsideOption = False,
@@ -70,7 +70,6 @@ def bench(
     from gca_dali_kernels.cpu.parallel import num_cores
 
     names = tuple(loaders or LOADERS)
-    made = views.make_policy()
     with tempfile.TemporaryDirectory() as scratch:
         opened = open_images(manifest, Path(scratch), allow_outside)
         work = Workload(
@@ -78,7 +77,7 @@ def bench(
             batch_size=machine.batch_size,
             num_threads=num_cores(),
             device=choose_device(machine.device),
-            policy=made,
+            policy=made.make_policy(),
         )
         turns = iter(
             track(range(rounds * (len(names) + 1)), rounds * (len(names) + 1), "measuring")

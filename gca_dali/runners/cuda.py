@@ -174,6 +174,7 @@ class CudaViews:
             windows=windows_px(torch.from_dlpack(windows), torch.from_dlpack(scale)),
             retained=torch.from_dlpack(retained).clone(),
             grown=torch.from_dlpack(grown.view(np.uint8)).clone().view(torch.bool),
+            flipped=torch.from_dlpack(turns)[..., 1] > 0,
             focus=focus_px(torch.from_dlpack(focus), torch.from_dlpack(scale)),
             groups=policy.slices,
         )

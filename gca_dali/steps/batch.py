@@ -30,6 +30,8 @@ class ViewBatch:
         Share of the saliency mass that lies in the window; 1 where the map holds no mass.
     grown : torch.Tensor, bool, [B, V]
         True where no place of the drawn size held tau, so the window was enlarged.
+    flipped : torch.Tensor, bool, [B, V]
+        True where the view is the mirror image of its window.
     focus : torch.Tensor, float32, [B, 2]
         y, x of the attended point that views with focus share, in pixels of the original image;
         NaN without focus, and where the map holds no mass.
@@ -43,6 +45,7 @@ class ViewBatch:
     windows: torch.Tensor
     retained: torch.Tensor
     grown: torch.Tensor
+    flipped: torch.Tensor
     focus: torch.Tensor
     groups: tuple[slice, ...]
 

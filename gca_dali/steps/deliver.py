@@ -30,7 +30,7 @@ class Made(NamedTuple):
     windows : numpy.ndarray, float32, [B, V, 4]
         In pixels of the original image.
     retained : numpy.ndarray, float32, [B, V]
-    grown : numpy.ndarray, bool, [B, V]
+    grown, flipped : numpy.ndarray, bool, [B, V]
     focus : numpy.ndarray, float32, [B, 2]
         In pixels; NaN for none.
     """
@@ -40,6 +40,7 @@ class Made(NamedTuple):
     windows: np.ndarray
     retained: np.ndarray
     grown: np.ndarray
+    flipped: np.ndarray
     focus: np.ndarray
 
 
@@ -70,6 +71,7 @@ def deliver(made: Made, labels: torch.Tensor, policy: ViewPolicy) -> ViewBatch:
         windows=torch.from_numpy(made.windows),
         retained=torch.from_numpy(made.retained),
         grown=torch.from_numpy(made.grown),
+        flipped=torch.from_numpy(made.flipped),
         focus=torch.from_numpy(made.focus),
         groups=policy.slices,
     )

@@ -46,6 +46,11 @@ class Plan:
     grown: np.ndarray
     focus: np.ndarray
 
+    @property
+    def flipped(self) -> np.ndarray:
+        """Whether each view is the mirror image of its window, bool, [B, V]."""
+        return self.turns[..., 1] > 0
+
     def windows_px(self, shapes: np.ndarray) -> np.ndarray:
         """Return y0, x0, height, width in pixels of the original image, float32, [B, V, 4]."""
         cells = np.array(self.maps.shape[1:], np.float64) * UNITS_PER_CELL

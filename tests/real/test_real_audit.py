@@ -23,11 +23,19 @@ def test_all_lesions_are_audited(found):
     assert (found["images"], found["lesions"]) == (190, 391)
 
 
-def test_gca_keeps_the_lesions_at_the_area_of_random(found):
+def test_pairs_of_gca_share_a_lesion_at_the_area_of_random(found):
     gca, random = found["policies"]["gca"], found["policies"]["random"]
-    assert gca["kept"] >= 0.99
-    assert gca["below_tau"] == 0.0
-    assert gca["mean_area"] <= random["mean_area"] + 0.03
+    assert gca["pairs_share"] >= 0.98
+    assert random["pairs_share"] == pytest.approx(0.70, abs=0.02)
+    assert gca["mean_area"] == pytest.approx(random["mean_area"], abs=0.02)
+    assert gca["mean_pair_iou"] == pytest.approx(random["mean_pair_iou"], abs=0.06)
+
+
+def test_gca_hold_keeps_the_lesions(found):
+    hold, random = found["policies"]["gca_hold"], found["policies"]["random"]
+    assert hold["kept"] >= 0.99
+    assert hold["below_tau"] == 0.0
+    assert hold["mean_area"] <= random["mean_area"] + 0.03
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""What windows cover, by hand and against counted points, and the audit that counts it."""
+"""The audit: what it counts against a plain loop, its command, and what it refuses."""
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,90 +18,10 @@ from gca_dali.gaze.boxes import ImageBoxes
 from gca_dali.policy.view_policy import PRESETS, ViewPolicy
 from gca_dali.report import audit as audit_module
 from gca_dali.report.audit import audit_policies
-from gca_dali.report.overlap import PlacedWindows
 from gca_dali.steps.windows import plan_views
 from make_images import put_csv, put_images
 
 NO_BOX = np.zeros((0, 4))
-
-
-def upright(*windows: tuple[float, float, float, float], shape=(100, 200)) -> PlacedWindows:
-    placed = np.array([windows], np.float32)
-    turns = np.tile([1.0, 0.0], (1, len(windows), 1))
-    return PlacedWindows(placed, turns, np.array([shape], np.int32))
-
-
-def turned(degrees: float, window=(20, 60, 40, 80), shape=(100, 200)) -> PlacedWindows:
-    angle = np.deg2rad(degrees)
-    turns = np.array([[[np.cos(angle), np.sin(angle)]]])
-    return PlacedWindows(np.array([[window]], np.float32), turns, np.array([shape], np.int32))
-
-
-def contains(placed: PlacedWindows, points: np.ndarray) -> np.ndarray:
-    """Tell by cross products whether points [P, 2] lie in window 0 of image 0."""
-    corners = placed.corners()[0, 0]
-    edges = np.roll(corners, -1, axis=0) - corners
-    relative = points[:, None] - corners
-    crossed = edges[:, 0] * relative[..., 1] - edges[:, 1] * relative[..., 0]
-    return (crossed <= 0).all(axis=1) | (crossed >= 0).all(axis=1)
-
-
-def test_area_overlap_and_boxes_of_upright_windows_by_hand():
-    placed = upright((0, 0, 50, 100), (25, 50, 50, 100))
-    np.testing.assert_allclose(placed.area(), [[0.25, 0.25]])
-    np.testing.assert_allclose(placed.pair_iou(), [25 * 50 / (2 * 5000 - 25 * 50)])
-    np.testing.assert_allclose(placed.share_of_boxes(np.array([[0, 80, 10, 40]])), [[0.5, 0.0]])
-    assert upright((0, 0, 10, 10), (50, 50, 9, 9)).pair_iou() == 0.0
-
-
-def test_corners_go_clockwise_and_turn_about_the_centre():
-    expected = [[20, 60], [20, 140], [60, 140], [60, 60]]
-    np.testing.assert_allclose(upright((20, 60, 40, 80)).corners()[0, 0], expected)
-    # A quarter turn takes the top left corner, 20 above and 40 left of (40, 100), to below left.
-    quarter = turned(90).corners()[0, 0]
-    np.testing.assert_allclose(quarter[0] - [40, 100], [-40, 20], atol=1e-5)
-
-
-@pytest.mark.parametrize("degrees", [-170, -90, -45, -7, 0.5, 30, 45, 90, 133, 180])
-def test_turned_windows_agree_with_counted_points(degrees):
-    placed = turned(degrees)
-    rng = np.random.default_rng(3)
-    for _ in range(5):
-        box = rng.uniform((0, 40, 5, 5), (60, 100, 40, 40), (1, 4))
-        y, x = (np.arange(300) + 0.5) / 300 * box[0, 2:, None] + box[0, :2, None]
-        points = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
-        counted = contains(placed, points).mean()
-        assert placed.share_of_boxes(box)[0, 0] == pytest.approx(counted, abs=0.01)
-
-
-def test_overlap_of_turned_windows_agrees_with_counted_points():
-    first, second = turned(30), turned(-20, (10, 80, 60, 60))
-    pair = PlacedWindows(
-        np.concatenate([first.windows, second.windows], axis=1),
-        np.concatenate([first.turns, second.turns], axis=1),
-        first.shapes,
-    )
-    points = np.moveaxis(np.mgrid[:400, :800], 0, -1).reshape(-1, 2) / 4 + 0.125
-    a, b = contains(first, points), contains(second, points)
-    assert pair.pair_iou()[0] == pytest.approx((a & b).sum() / (a | b).sum(), abs=0.01)
-
-
-def test_turned_windows_of_a_plan_hold_what_the_kernel_says():
-    policy = ViewPolicy.focus_contrast(rotation=1.0)
-    rng = np.random.default_rng(0)
-    maps = rng.integers(0, 256, (6, 64, 64), dtype=np.uint8)
-    shapes = np.array([[100, 200], [640, 640], [300, 200]] * 2, np.int32)
-    plan = plan_views(maps, np.arange(6), shapes, (0, 0), policy, 2)
-    placed = PlacedWindows.from_plan(plan, shapes, policy)
-    assert placed.are_turned.sum() >= 3  # what no turned window of 200 holds is searched upright
-    for b in range(6):
-        y, x = (np.mgrid[:512, :512].reshape(2, -1) + 0.5) / 512
-        mass = maps[b][(y * 64).astype(int), (x * 64).astype(int)].astype(float)
-        for v in range(2):
-            place = (slice(b, b + 1), slice(v, v + 1))
-            one = PlacedWindows(placed.windows[place], placed.turns[place], shapes[b : b + 1])
-            inside = contains(one, np.stack([y * shapes[b, 0], x * shapes[b, 1]], axis=1))
-            assert mass[inside].sum() / mass.sum() == pytest.approx(plan.retained[b, v], abs=0.01)
 
 
 @pytest.fixture
@@ -120,58 +42,111 @@ def dental() -> tuple[Manifest, list[ImageBoxes]]:
 
 @pytest.fixture
 def few_windows(monkeypatch):
-    monkeypatch.setattr(audit_module, "NUM_WINDOWS", 2_000)
+    monkeypatch.setattr(audit_module, "NUM_DRAWS", 1_000)
     monkeypatch.setattr(audit_module, "BLOCK_SIZE", 16)
 
 
 def test_gca_keeps_lesions_that_random_loses(dental, few_windows):
     manifest, boxes = dental
-    names = ("gca", "random", "searched")
+    names = ("gca", "gca_hold", "random", "searched")
     policies = {name: ViewPolicy.preset(name) for name in names}
     found = audit_policies(manifest, boxes, box_maps(manifest, boxes), policies)
     assert found.num_images == 30
     assert found.num_lesions == sum(len(image.lesions) for image in boxes)
-    gca, random, searched = (found.policies[name] for name in names)
-    assert gca.below_tau == 0.0
-    assert gca.kept > random.kept + 0.1
-    assert gca.mean_area == pytest.approx(random.mean_area, abs=0.05)
+    gca, hold, random, searched = (found.policies[name] for name in names)
+    assert hold.below_tau == 0.0
+    assert hold.kept > gca.kept > random.kept + 0.1
+    assert gca.pairs_share > random.pairs_share + 0.15
+    assert gca.mean_area == pytest.approx(random.mean_area, abs=0.02)
     assert searched.mean_area == pytest.approx(1 / 1.2**2, abs=0.01)
 
 
-def test_counts_equal_those_of_a_plain_loop(dental, few_windows):
+def common(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the common area of two rectangles y0, x0, height, width."""
+    low = np.maximum(first[:2], second[:2])
+    high = np.minimum(first[:2] + first[2:], second[:2] + second[2:])
+    return np.maximum(high - low, 0).prod()
+
+
+def test_counts_over_all_views_and_pairs_equal_those_of_a_plain_loop(
+    dental, few_windows, monkeypatch
+):
+    monkeypatch.setattr(audit_module, "NUM_DRAWS", 1)
     manifest, boxes = dental
-    policy, maps = ViewPolicy.gca(), box_maps(manifest, boxes)
-    found = audit_policies(manifest, boxes, maps, {"gca": policy}, seed=5)
+    policy, maps = ViewPolicy.gca_dino(), box_maps(manifest, boxes)
+    found = audit_policies(manifest, boxes, maps, {"gca_dino": policy}, seed=5)
     from gca_dali.steps.saliency import load_saliency
 
     table = load_saliency(maps, manifest)
     rows = np.flatnonzero([len(image.lesions) > 0 for image in boxes])
     shapes = np.stack([manifest.height, manifest.width], axis=1)[rows]
-    kept, areas = [], []
+    kept, areas, shared, overlaps = [], [], [], []
     for draw in range(found.num_draws):
-        plan = plan_views(table.take(rows), rows, shapes, (5, draw), policy, 2)
+        plan = plan_views(table.take(rows), rows, shapes, (5, draw), policy)
         for b, windows in enumerate(plan.windows_px(shapes).astype(np.float64)):
-            for y0, x0, height, width in windows:
-                areas.append(height * width / shapes[b].prod())
-                for y, x, h, w in boxes[rows[b]].lesions:
-                    down = max(min(y + h, y0 + height) - max(y, y0), 0)
-                    across = max(min(x + w, x0 + width) - max(x, x0), 0)
-                    kept.append(down * across >= 0.9 * h * w)
-    assert found.policies["gca"].kept == pytest.approx(np.mean(kept))
-    assert found.policies["gca"].mean_area == pytest.approx(np.mean(areas))
+            held = []
+            for window in windows:
+                areas.append(window[2:].prod() / shapes[b].prod())
+                lesions = boxes[rows[b]].lesions
+                held.append([common(window, one) >= 0.9 * one[2:].prod() for one in lesions])
+                kept += held[-1]
+            for i, j in itertools.combinations(range(len(windows)), 2):
+                shared.append(any(a and b for a, b in zip(held[i], held[j], strict=True)))
+                both = common(windows[i], windows[j])
+                each = windows[i, 2:].prod() + windows[j, 2:].prod()
+                overlaps.append(both / (each - both))
+    assert len(overlaps) == 45 * found.num_draws * len(rows)
+    counted = found.policies["gca_dino"]
+    assert counted.kept == pytest.approx(np.mean(kept))
+    assert counted.mean_area == pytest.approx(np.mean(areas))
+    assert counted.pairs_share == pytest.approx(np.mean(shared))
+    assert counted.mean_pair_iou == pytest.approx(np.mean(overlaps))
+    assert counted.below_tau == 0.0
 
 
-def test_views_below_tau_are_counted(dental, few_windows, monkeypatch):
+def test_views_below_the_tau_of_their_group_are_counted(dental, few_windows):
     manifest, boxes = dental
     policy = ViewPolicy.random()
     maps = box_maps(manifest, boxes)
     assert audit_policies(manifest, boxes, maps, {"r": policy}).policies["r"].below_tau == 0.0
     # What `random` draws, judged by a tau that it does not obey.
-    law = policy.window_law
-    judged = ViewPolicy.random(tau=0.9)
-    judged.__dict__["window_law"] = law
+    judged = ViewPolicy.gca_hold()
+    judged.__dict__["laws"] = policy.laws
     below = audit_policies(manifest, boxes, maps, {"r": judged}).policies["r"].below_tau
     assert 0.2 < below < 0.7
+    # A second group of as many views that no tau is asked of halves the share.
+    (hold,), (free,) = judged.groups, policy.groups
+    both = ViewPolicy((hold, free))
+    both.__dict__["laws"] = ViewPolicy((free, free)).laws
+    half = audit_policies(manifest, boxes, maps, {"r": both}).policies["r"].below_tau
+    assert half == pytest.approx(below / 2, abs=1e-12)
+
+
+def test_pairs_above_max_iou_are_counted_within_groups(dental, few_windows):
+    manifest, boxes = dental
+    maps = box_maps(manifest, boxes)
+    (group,) = ViewPolicy.random(size_range=(0.5, 0.6)).groups
+    # Two windows of half the image overlap by less than 0.9 easily, by less than 0.2 never; the
+    # bound is not asked between groups.
+    policies = {
+        "none": ViewPolicy((group,)),
+        "easy": ViewPolicy((group,)).replace(max_iou=0.9),
+        "never": ViewPolicy((group,)).replace(max_iou=0.05),
+        "apart": ViewPolicy((replace(group, num_views=1),) * 2).replace(max_iou=0.05),
+    }
+    found = audit_policies(manifest, boxes, maps, policies).policies
+    assert "above_max_iou" not in found["none"].to_dict()
+    assert found["easy"].above_max_iou == 0.0
+    assert found["never"].above_max_iou > 0.5
+    assert found["never"].mean_pair_iou < found["none"].mean_pair_iou - 0.1
+    assert "above_max_iou" not in found["apart"].to_dict()
+
+
+def test_a_single_view_has_no_pairs(dental, few_windows):
+    manifest, boxes = dental
+    policies = {"one": ViewPolicy.gca(num_views=1)}
+    one = audit_policies(manifest, boxes, box_maps(manifest, boxes), policies).policies["one"]
+    assert np.isnan(one.pairs_share) and np.isnan(one.mean_pair_iou) and one.kept > 0.8
 
 
 def test_nothing_to_audit_is_refused(dental):
@@ -203,7 +178,8 @@ def test_json_follows_the_contract(xrays):
     assert (found["images"], found["lesions"]) == (2, 2)
     assert list(found["policies"]) == list(PRESETS)
     for counted in found["policies"].values():
-        assert set(counted) == {"kept", "mean_area", "below_tau", "mean_pair_iou"}
+        names = {"kept", "pairs_share", "mean_area", "below_tau", "mean_pair_iou"}
+        assert set(counted) == names
         assert all(0.0 <= value <= 1.0 for value in counted.values())
 
 
@@ -215,6 +191,18 @@ def test_person_is_told_what_the_saliency_is(xrays, saliency):
     assert ("simulated gaze" in result.stdout) == (saliency != "centre")
     assert "1 images without a" in result.stdout
     assert "gca" not in result.stdout.split("saliency")[0].split("random")[1]
+
+
+def test_policies_are_presets_and_files_and_set_changes_each(xrays):
+    ViewPolicy.gca_dino().save(xrays / "mine.toml")
+    arguments = (xrays / "images", "--boxes", xrays / "boxes.csv", "--policies", "random")
+    changes = ("--set", "size_range=1.0,1.0", "--set", "max_iou=0.5")
+    result = run(*arguments, xrays / "mine.toml", *changes, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)["policies"]
+    assert list(found) == ["random", str(xrays / "mine.toml")]
+    for counted in found.values():
+        assert counted["mean_area"] > 0.8 and counted["above_max_iou"] == 1.0
 
 
 def test_folder_of_maps_and_its_mean(xrays):
@@ -238,7 +226,9 @@ def test_folder_of_maps_and_its_mean(xrays):
         (["{x}/images", "--boxes", "{x}/bad.csv"], 1, "must have the columns path, x, y, w, h"),
         (["{x}/images", "--boxes", "{x}/text.csv"], 1, "must be a number, got 'left'"),
         (["{x}/images", "--boxes", "{x}/fine.csv"], 1, "at least one lesion in the 3 images"),
-        (["{x}/images", "--boxes", "{x}/boxes.csv", "--policies", "no"], 1, "must be one of 'gca'"),
+        (["{x}/images", "--boxes", "{x}/boxes.csv", "--policies", "gac"], 2, "Did you mean gca"),
+        (["{x}/images", "--boxes", "{x}/boxes.csv", "--policy", "a.toml"], 1, "got a.toml"),
+        (["{x}/images", "--boxes", "{x}/boxes.csv", "--set", "rho"], 2, "must be NAME=VALUE"),
         (["{x}/images", "--boxes", "{x}/boxes.csv", "--saliency", "no"], 1, "existing folder of"),
         (["{x}/images", "--boxes", "{x}/boxes.csv", "--saliency", "{x}"], 1, "folder with index"),
         (["{x}/images", "--boxes", "{x}/boxes.csv", "--saliency", "none"], 2, "got none"),

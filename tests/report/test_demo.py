@@ -19,7 +19,7 @@ def shortened(monkeypatch):
         monkeypatch.setattr(demo_module, name, value)
     for name, value in (("NUM_RECORDINGS", 16), ("NUM_FIT_EPOCHS", 2), ("FIT_INPUT_PX", 64)):
         monkeypatch.setattr(demo_module, name, value)
-    monkeypatch.setattr(audit_module, "NUM_WINDOWS", 1_000)
+    monkeypatch.setattr(audit_module, "NUM_DRAWS", 500)
 
 
 def run(*arguments: object):

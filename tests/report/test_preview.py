@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import re
+import itertools
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
-from typer.testing import CliRunner
 
-from gca_dali.cli.main import app
 from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.boxes import read_boxes_csv
 from gca_dali.phantoms import write_phantoms
 from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.report.preview.layout import CAPTION_PX, PANEL_PX, Grid
 from gca_dali.report.preview.make import PreviewMaker
-from gca_dali.report.preview.png import PANEL_PX, draw_sheet
+from gca_dali.report.preview.png import draw_sheet
 from gca_dali.report.preview.save import save_preview
-from gca_dali.report.preview.style import describe_view, heat, view_colour
+from gca_dali.report.preview.style import (
+    describe_view,
+    explain,
+    heat,
+    view_colour,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,28 +40,90 @@ def manifest(phantoms) -> Manifest:
     return Manifest.from_csv(phantoms / "labels.csv")
 
 
+def make_loader(phantoms, manifest, policy):
+    from gca_dali import GCALoader
+
+    return GCALoader(manifest, policy, phantoms / "maps", batch_size=6, device="cpu", shuffle=False)
+
+
 @pytest.fixture(scope="module")
 def made(phantoms, manifest):
-    policy = ViewPolicy.focus_contrast(size=48, rotation=1.0)
+    policy = ViewPolicy.focus_contrast(size=48, rotation=1.0, num_views=3)
     boxes = read_boxes_csv(phantoms / "boxes.csv", manifest)
-    maker = PreviewMaker(manifest, policy, phantoms / "maps", boxes, num_views=3)
+    maker = PreviewMaker(manifest, policy, phantoms / "maps", boxes)
     return maker.make(2, "title <1>", "subtitle")
 
 
 def test_views_are_those_of_a_loader(phantoms, manifest, made):
-    from gca_dali import GCALoader
-
-    policy = ViewPolicy.focus_contrast(size=48, rotation=1.0)
-    loader = GCALoader(
-        manifest, policy, phantoms / "maps", batch_size=6, num_views=3, device="cpu", shuffle=False
-    )
-    batch = next(iter(loader))
+    policy = ViewPolicy.focus_contrast(size=48, rotation=1.0, num_views=3)
+    batch = next(iter(make_loader(phantoms, manifest, policy)))
     for sample in made.samples:
+        assert sample.focus is None
         row = manifest.path.tolist().index(sample.path)
         for v, facts in enumerate(sample.facts):
             brightness = batch.views[v][row, 0].numpy() * policy.deviation + policy.mean
             np.testing.assert_allclose(sample.views[v], 255 * brightness, atol=0.51)
             assert facts.retained == batch.retained[row, v]
+
+
+@pytest.fixture(scope="module")
+def multi_crop(phantoms, manifest):
+    policy = ViewPolicy.gca_dino(size=56)
+    return PreviewMaker(manifest, policy, phantoms / "maps").make(2, "groups", "")
+
+
+def test_groups_and_focus_are_those_of_a_loader(phantoms, manifest, multi_crop):
+    policy = ViewPolicy.gca_dino(size=56)
+    batch = next(iter(make_loader(phantoms, manifest, policy)))
+    assert multi_crop.groups == batch.groups and multi_crop.num_views == 10
+    for sample in multi_crop.samples:
+        row = manifest.path.tolist().index(sample.path)
+        np.testing.assert_allclose(sample.focus, batch.focus[row])
+        for v, shown in enumerate(sample.views):
+            brightness = batch.views[v][row, 0].numpy() * policy.deviation + policy.mean
+            np.testing.assert_allclose(shown, 255 * brightness, atol=0.51)
+            assert sample.facts[v].flipped == batch.flipped[row, v]
+        assert [len(view) for view in sample.views] == [56] * 2 + [24] * 8
+
+
+def test_local_views_stand_in_a_row_under_the_globals():
+    grid = Grid(256, (224,) * 2 + (96,) * 8, (slice(0, 2), slice(2, 10)))
+    image, saliency, *views = grid.cells
+    assert {cell.top for cell in (image, saliency, *views[:2])} == {0}
+    assert {cell.top for cell in views[2:]} == {PANEL_PX + CAPTION_PX}
+    assert all(cell.width == round(PANEL_PX * 96 / 224) for cell in views[2:])
+    assert grid.height == PANEL_PX + 2 * CAPTION_PX + views[2].height
+
+
+@pytest.mark.parametrize("image_width", [40, 120, 360])
+@pytest.mark.parametrize("counts", [(1,), (2,), (7,), (2, 8), (2, 30), (3, 4, 5), (1, 1)])
+def test_panels_neither_overlap_nor_leave_the_sheet(image_width, counts):
+    ends = np.cumsum((0, *counts)).tolist()
+    groups = tuple(slice(a, b) for a, b in itertools.pairwise(ends))
+    sizes = tuple(224 // (number + 1) for number, n in enumerate(counts) for _ in range(n))
+    grid = Grid(image_width, sizes, groups)
+    taken = np.zeros((grid.height, grid.width), int)
+    for left, top, width, height in grid.cells:
+        assert left + width <= grid.inner_width and top + height + CAPTION_PX <= grid.height
+        taken[top : top + height + CAPTION_PX, left : left + width] += 1
+    assert taken.max() == 1
+
+
+def test_ring_marks_the_shared_point(multi_crop):
+    [sample] = multi_crop.samples[:1]
+    bare = replace(multi_crop, samples=(replace(sample, focus=None),))
+    pixels, without = (
+        np.asarray(draw_sheet(one)).astype(int)
+        for one in (replace(multi_crop, samples=(sample,)), bare)
+    )
+    top = int(np.flatnonzero((pixels != without).any(axis=(1, 2)))[0])
+    rows, columns = np.nonzero((pixels != without).any(axis=2)[: top + 20])
+    scale = min(PANEL_PX / 120, 360 / 160)
+    y, x = np.array(sample.focus) * scale
+    panel = draw_sheet(bare).size[0] - 28 - 2 * (PANEL_PX + 14) - round(160 * scale)
+    assert (rows.min() + rows.max()) / 2 == pytest.approx(108 + y, abs=30)
+    assert (columns.min() + columns.max()) / 2 == pytest.approx(panel + x, abs=3)
+    assert "attended point" in explain(multi_crop) and "attended" not in explain(bare)
 
 
 def test_images_are_spread_over_the_rows(manifest, made):
@@ -115,7 +180,7 @@ def test_windows_are_drawn_where_they_lie(made):
         facts=made.samples[0].facts[:1],
         lesions=np.zeros((0, 4)),
     )
-    pixels = np.asarray(draw_sheet(replace(made, samples=(sample,))))
+    pixels = np.asarray(draw_sheet(replace(made, samples=(sample,), groups=(slice(0, 1),))))
     colour = ImageColor.getrgb(view_colour(0))
     rows, columns = np.nonzero((pixels == colour).all(axis=2)[:, : -PANEL_PX - 40])
     inside = rows > 110  # below the heading, which has the colour too
@@ -173,70 +238,15 @@ def test_page_is_whole_and_self_contained(made, tmp_path):
     np.testing.assert_array_equal(np.asarray(shown), made.samples[0].views[0])
 
 
-def run(*arguments: object):
-    return CliRunner().invoke(app, ["preview", *map(str, arguments)])
-
-
-@pytest.mark.parametrize("saliency", ["boxes", "centre", "mean", "maps"])
-def test_command_writes_a_picture(phantoms, tmp_path, saliency):
-    out = tmp_path / "out.png"
-    source = phantoms / "maps" if saliency == "maps" else saliency
-    arguments = ["--saliency", source, "--boxes", phantoms / "boxes.csv", "--num-images", 2]
-    result = run(phantoms / "labels.csv", *arguments, "--size", 32, "--out", out, "--json")
-    assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told == {"out": str(out), "images": told["images"], "refused": []}
-    assert len(told["images"]) == 2
-    assert Image.open(out).mode == "RGB"
-
-
-def test_simulated_gaze_is_called_so(phantoms, tmp_path):
-    out = tmp_path / "out.html"
-    result = run(phantoms / "labels.csv", "--saliency", phantoms / "maps", "--out", out)
-    assert result.exit_code == 0, result.stderr
-    assert "simulated gaze" in out.read_text()
-    tau = ViewPolicy.gca().crop.tau
-    assert f"keeps at least {100 * tau:g} % of the saliency" in out.read_text()
-
-
-def test_file_that_turned_bad_is_named_and_replaced(tmp_path):
-    folder = write_phantoms(tmp_path, 3, height=64, width=64)
-    source = tmp_path / "manifest.parquet"
-    Manifest.from_folder(folder / "images").save(source)
-    victim = next((folder / "images").iterdir())
-    names = sorted(path.name for path in (folder / "images").iterdir())
-    (folder / "images" / names[0]).write_bytes(b"no longer an image")
-    result = run(source, "--num-images", 2, "--size", 32, "--out", tmp_path / "a.png", "--json")
-    assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told["images"] == [names[2], names[1]]
-    assert [item["path"] for item in told["refused"]] == [names[0]]
-    assert re.search("not|no", told["refused"][0]["reason"])
-    for name in names:
-        (victim.parent / name).unlink()
-    result = run(source, "--size", 32, "--out", tmp_path / "a.png")
-    assert result.exit_code == 1
-    assert "must hold an image that can be read, got none of 3" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (["{x}/nowhere"], 1, "must be an existing folder"),
-        (["{x}/images", "--out", "a.jpg"], 1, "out must end in .png or .html, got a.jpg"),
-        (["{x}/images", "--num-images", "0"], 1, "num_images must be 1 to 100, got 0"),
-        (["{x}/images", "--num-views", "99"], 1, "num_views must be 1 to 16, got 99"),
-        (["{x}/images", "--policy", "no"], 1, "policy must be one of 'gca'"),
-        (["{x}/images", "--saliency", "none"], 1, "saliency must be given for a policy"),
-        (["{x}/images", "--saliency", "mean"], 1, "--saliency mean must come with --boxes"),
-        (["{x}/images", "--saliency", "boxes"], 2, "needs --boxes"),
-        (["{x}/images", "--size", "0"], 2, "--size"),
-    ],
-)
-def test_bad_input_is_one_line(phantoms, tmp_path, monkeypatch, arguments, code, words):
-    monkeypatch.chdir(tmp_path)
-    result = run(*(argument.format(x=phantoms) for argument in arguments))
-    assert result.exit_code == code
-    assert words in result.stderr
-    if code == 1:
-        assert result.stderr.count("\n") == 1
+def test_page_shows_groups_below_each_other_and_the_ring(multi_crop, tmp_path):
+    save_preview(multi_crop, tmp_path / "a.html")
+    reader = Reader()
+    reader.feed((tmp_path / "a.html").read_text(encoding="utf-8"))
+    assert reader.open == []
+    sections = [attributes.get("class") for tag, attributes in reader.tags if tag == "section"]
+    assert sections == [None, "below"] * 2
+    circles = [attributes for tag, attributes in reader.tags if tag == "circle"]
+    shown = [(float(circle["cy"]), float(circle["cx"])) for circle in circles]
+    expected = [sample.focus for sample in multi_crop.samples]
+    np.testing.assert_allclose(shown, expected, atol=0.051)
+    assert sum(tag == "polygon" for tag, _ in reader.tags) == 20

@@ -1,4 +1,4 @@
-"""The loader in the hands of other libraries: lightly, Lightning, solo-learn, plain PyTorch."""
+"""The loader in the hands of other libraries: lightly, Lightning, solo-learn, DINO, PyTorch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from lightly.loss import NTXentLoss
 from lightly.models.modules import SimCLRProjectionHead
 from safetensors.torch import load_file
 from torch import nn
+from torchvision.transforms.v2.functional import resized_crop
 
 from gca_dali import adapters
 from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
+from gca_dali.policy.parts import Appearance
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.lightning_io import SafetensorsIO
 from gca_dali.ssl.methods import SimCLR
@@ -72,6 +74,63 @@ def test_solo_learns_batch(phantom_manifest: Manifest) -> None:
         assert isinstance(crops, list) and [c.shape for c in crops] == [(10, 1, 32, 32)] * 2
         assert indexes.dtype == targets.dtype == torch.int64
         assert torch.equal(targets, torch.from_numpy(phantom_manifest.label)[indexes])
+
+
+def _multi_crop(manifest: Manifest, **changes: object) -> GCALoader:
+    policy = ViewPolicy.gca_dino(size=56, **changes)
+    return GCALoader(manifest, policy, "centre", batch_size=10, device="cpu", num_threads=1)
+
+
+def test_dinos_flat_list_has_the_globals_first(phantom_manifest: Manifest) -> None:
+    # main_dino.train_one_epoch: `for it, (images, _)`, then teacher(images[:2]), student(images).
+    expected = next(iter(_multi_crop(phantom_manifest)))
+    dataloader = adapters.dino(_multi_crop(phantom_manifest))
+    assert len(dataloader) == 4
+    crops, labels = next(iter(dataloader))
+    assert isinstance(crops, list)
+    assert [c.shape[-1] for c in crops] == [56] * 2 + [24] * 8
+    assert all(torch.equal(a, b) for a, b in zip(crops, expected.views, strict=True))
+    assert torch.equal(labels, torch.from_numpy(phantom_manifest.label)[expected.index])
+
+
+def test_dalis_dict_has_a_key_per_view(phantom_manifest: Manifest) -> None:
+    [data] = next(iter(adapters.dali(_multi_crop(phantom_manifest))))
+    assert [data[f"view_{v}"].shape[-1] for v in range(10)] == [56] * 2 + [24] * 8
+    assert "view_10" not in data and data["label"].shape == (10,)
+    assert data["windows"].shape == (10, 10, 4) and data["flipped"].shape == (10, 10)
+
+
+def test_lightlys_and_solo_learns_batches_hold_all_views(phantom_manifest: Manifest) -> None:
+    views, targets, filenames = next(iter(adapters.lightly(_multi_crop(phantom_manifest))))
+    assert [v.shape[-1] for v in views] == [56] * 2 + [24] * 8
+    assert len(targets) == len(filenames) == 10
+    _, crops, _ = next(iter(adapters.solo_learn(_multi_crop(phantom_manifest))))
+    assert all(torch.equal(a, b) for a, b in zip(crops, views, strict=True))
+
+
+def test_lightly_trains_geometries_find_the_views_again(phantom_manifest: Manifest) -> None:
+    # Plain views: what lies in a window, resized and mirrored, is the view.
+    plain = {"law": "free", "focus": False, "appearances": (Appearance(),), "rotation": 0.0}
+    loader = _multi_crop(phantom_manifest, **plain)
+    batch = next(iter(adapters.lightly_train(loader)))
+    assert set(batch) == {"filename", "views", "geometries"}
+    assert len(batch["views"]) == len(batch["geometries"]) == 10
+    assert {float(g[b, 6]) for g in batch["geometries"] for b in range(10)} == {0.0, 1.0}
+    paths = phantom_manifest.path.tolist()
+    for view, geometry in zip(batch["views"], batch["geometries"], strict=True):
+        assert geometry.shape == (10, 8)
+        for b, name in enumerate(batch["filename"]):
+            row = paths.index(name)
+            image = torch.from_numpy(phantom_manifest.read(row).copy())[None] / 255.0
+            x0, y0, x1, y1, width, height, hflip, vflip = geometry[b].tolist()
+            assert [height, width] == list(image.shape[1:]) and vflip == 0.0
+            place = (round(y0), round(x0), round(y1 - y0), round(x1 - x0))
+            size = list(view.shape[2:])
+            expected = resized_crop(image, *place, size, antialias=True)
+            expected = expected.flip(-1) if hflip else expected
+            shown = view[b] * loader.policy.deviation + loader.policy.mean
+            # Windows begin within pixels, the crops of this test at their edges.
+            assert (shown - expected).abs().mean() < 0.02
 
 
 class Recorder(lightning.Callback):

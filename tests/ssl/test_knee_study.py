@@ -50,7 +50,8 @@ def test_operators_alone_and_together_are_those_of_gca(gaze, shapes):
         policy = arms.build_arm(name, gaze, shapes, 224).policy
         for part in ("crop", "cutout", "appearances"):
             source = gca if part in parts else random
-            assert getattr(policy, part) == getattr(source, part), (name, part)
+            found, wanted = (getattr(one.groups[0], part) for one in (policy, source))
+            assert found == wanted, (name, part)
 
 
 def test_shuffled_gaze_is_a_permutation_without_a_fixed_point(gaze):
@@ -61,26 +62,31 @@ def test_shuffled_gaze_is_a_permutation_without_a_fixed_point(gaze):
     assert all(one != other for one, other in zip(keys, others, strict=True))
 
 
-def test_area_matched_windows_are_as_large_as_those_of_gca(gaze, shapes):
+def test_area_matched_windows_are_as_large_as_those_of_gca_hold(gaze, shapes):
     policy = arms.build_arm("random_matched", gaze, shapes, 224).policy
-    areas = [crops.draw_windows(p, gaze, shapes).area().mean() for p in (policy, ViewPolicy.gca())]
+    policies = (policy, ViewPolicy.gca_hold())
+    areas = [crops.draw_windows(one, gaze, shapes).area().mean() for one in policies]
     assert areas[0] == pytest.approx(areas[1], abs=0.01)
     plain = crops.draw_windows(ViewPolicy.random(), gaze, shapes).area().mean()
     assert areas[1] - plain > 0.02
 
 
 def test_blur_shrinks_with_the_view():
-    (look,) = arms.fit_size(ViewPolicy.random(), 112).appearances
-    assert look.blur.strength == (0.05, 1.0)
-    assert arms.fit_size(ViewPolicy.random(), 224).appearances == ViewPolicy.random().appearances
+    (group,) = arms.fit_size(ViewPolicy.random(), 112).groups
+    assert group.size == 112 and group.appearances[0].blur.strength == (0.05, 1.0)
+    assert arms.fit_size(ViewPolicy.random(), 224) == ViewPolicy.random()
+    large, small = arms.fit_size(ViewPolicy.gca_dino(), 112).groups
+    assert (large.size, small.size) == (112, 48)
+    strengths = [look.blur.strength for look in (*large.appearances, *small.appearances)]
+    assert strengths == [(0.05, 1.0)] * 3
 
 
 def test_remedies_make_the_windows_smaller(gaze, shapes):
     areas = {}
-    for name in ("gca", *arms.REMEDIES):
+    for name in ("gca_hold", *arms.REMEDIES):
         arm = arms.build_arm(name, gaze, shapes, 64)
         areas[name] = crops.draw_windows(arm.policy, arm.maps, shapes).area().mean()
-    assert all(areas[name] < areas["gca"] - 0.02 for name in arms.REMEDIES), areas
+    assert all(areas[name] < areas["gca_hold"] - 0.02 for name in arms.REMEDIES), areas
     cut = arms.choose_maps("gca_peaks", gaze)
     assert (
         cut.max() == 255 and cut[cut > 0].min() >= 0.4 * 255 and (cut > 0).sum() < (gaze > 0).sum()
@@ -98,11 +104,11 @@ def test_share_of_gaze_by_hand():
 
 
 def test_statistics_agree_with_the_loader_s_own(gaze, shapes):
-    policy = ViewPolicy.gca()
+    policy = ViewPolicy.gca_hold()
     plan = crops.plan_windows(policy, gaze, shapes, (3, 0))
     assert crops.share_of_gaze(gaze, plan.windows) == pytest.approx(plan.retained, abs=1e-5)
     found = crops.describe_crops(policy, gaze, gaze, shapes, 3)
-    assert found["retained"] >= policy.crop.tau and found["below_0.9"] == 0
+    assert found["retained"] >= policy.groups[0].crop.tau and found["below_0.9"] == 0
     random = crops.describe_crops(ViewPolicy.random(), None, gaze, shapes, 3)
     assert random["below_0.9"] > 0.1 and random["area"] < found["area"]
 
