@@ -85,7 +85,8 @@ def view_launch(
     images = ImageTable(HostImages(case.images, lead), shapes, str(case.images[0].dtype))
     rows = np.arange(num_images)
     inputs = (case.ranges, case.maps, rows, case.window.marks, *case.plan, case.index)
-    tables = (case.num_before, *pack_looks(case.group))
+    rotations, records = pack_looks(case.group)
+    tables = (case.num_before, rotations, records)
     views = rubbish((num_views, num_images, *case.size), dtype).swapaxes(0, 1)
     return render_views.build_launch(images, inputs, case.key, tables, tiling, views)
 

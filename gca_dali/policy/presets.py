@@ -19,7 +19,7 @@ _MOCO = Appearance(jitter=0.8, brightness=(0.6, 1.4), contrast=(0.6, 1.4), blur=
 _RELATIVE = Crop("relative", rho=0.9, focus=True)
 # Chosen by looking at views of dental films (boxes as gaze), knees (predicted gaze) and chests
 # (centre prior), masked and without jitter. The papers' floor of 0.1 leaves 0.13 to 0.28 of the
-# brightness of dental films and knees: nothing is seen beside what was looked at. At 0.3 bone shows;
+# brightness of dental films and knees: all else is black. Bone shows at 0.3;
 # at 0.5 (0.5 to 0.65 of the brightness, 0.88 of a chest's) all can be read and what was looked at
 # still stands out; at 0.7 it hardly does. Half of the views have no mask.
 _SOFT = replace(_MOCO, mask="soft", mask_probability=0.5, mask_floor=0.5)
@@ -30,12 +30,12 @@ def _blurred(probability: float, solarize: float = 0.0) -> Appearance:
 
 
 def gca() -> Groups:
-    """Windows that hold 0.9 of the most that a window of their size could, around a shared point."""
+    """Windows that hold 0.9 of the most they could, around a shared point: our default."""
     return (ViewGroup(crop=_RELATIVE, cutout=Cutout(), appearances=(_SOFT,)),)
 
 
 def gca_relative() -> Groups:
-    """The law "relative" alone: no focus, cutout or mask."""
+    """Windows by the law "relative" alone: no focus, cutout or mask."""
     return (ViewGroup(crop=replace(_RELATIVE, focus=False), appearances=(_MOCO,)),)
 
 
