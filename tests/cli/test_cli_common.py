@@ -18,10 +18,10 @@ from gca_dali.cli.common import (
     SourceOptions,
     ViewOptions,
     command,
-    describe_error,
     make_app,
     parse_where,
 )
+from gca_dali.cli.errors import describe_error
 from make_images import put_images
 
 
