@@ -10,8 +10,8 @@
 
 constexpr int NUM_THREADS = 256;
 constexpr int NUM_WARPS = NUM_THREADS / WARP_SIZE;
-// On a multiprocessor. With 80 registers a thread of sm_120 would spill.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+// On a multiprocessor. With 80 registers a thread would spill on Blackwell.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
 constexpr int NUM_BLOCKS = 2;
 #else
 constexpr int NUM_BLOCKS = 3;

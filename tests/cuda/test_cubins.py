@@ -32,7 +32,7 @@ MOST_REGISTERS = {
     "render_views": 80,
 }
 # Where fewer blocks are asked for.
-MOST_REGISTERS_ON = {("sample_windows", "sm_120"): 128}
+MOST_REGISTERS_ON = {("sample_windows", name): 128 for name in ("sm_100", "sm_120")}
 
 
 def name_of(kernel: str, source: str) -> str:

@@ -27,8 +27,10 @@ def test_every_direct_dependency_is_in_the_table():
     for extra in EXTRAS:
         needed += project["optional-dependencies"][extra]
     text = TABLE.read_text(encoding="utf-8").lower().replace("_", "-")
-    for requirement in needed:
-        assert f"| {canonicalize_name(Requirement(requirement).name)} |" in text, requirement
+    for requirement in map(Requirement, needed):
+        # The table is of one Python; what only older ones need is not in it.
+        if requirement.marker is None or requirement.marker.evaluate():
+            assert f"| {canonicalize_name(requirement.name)} |" in text, requirement
 
 
 def test_what_a_dependency_needs_is_followed():
