@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gca_dali.loader import GCALoader as GCALoader
     from gca_dali.policy.group import ViewGroup as ViewGroup
     from gca_dali.policy.view_policy import ViewPolicy as ViewPolicy
+    from gca_dali.ssl.encoder_files import load_encoder as load_encoder
     from gca_dali.steps.batch import ViewBatch as ViewBatch
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ _HOME_OF = {
     "ViewBatch": "gca_dali.steps.batch",
     "ViewGroup": "gca_dali.policy.group",
     "ViewPolicy": "gca_dali.policy.view_policy",
+    "load_encoder": "gca_dali.ssl.encoder_files",
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "ViewPolicy",
     "__version__",
     "adapters",
+    "load_encoder",
 ]
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from gca_dali.policy.group import ViewGroup
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.steps.batch import ViewBatch
 
 
@@ -36,7 +38,10 @@ class Settings:
 
 
 class PatternLoader:
-    """Yields two randomly cropped and flipped views; keyed by (seed, epoch, index, view)."""
+    """Yields randomly cropped and flipped views; keyed by (seed, epoch, index, view).
+
+    Of two sizes where there are local views.
+    """
 
     def __init__(
         self,
@@ -47,11 +52,16 @@ class PatternLoader:
         rank: int = 0,
         world_size: int = 1,
         num_views: int = 2,
+        num_locals: int = 0,
     ) -> None:
         self.images, self.labels = make_patterns(num_images)
         self.batch_size, self.view_px, self.seed = batch_size, view_px, seed
-        self.rank, self.world_size, self.num_views = rank, world_size, num_views
+        self.rank, self.world_size = rank, world_size
+        self.sizes_px = [view_px] * num_views + [view_px // 2] * num_locals
         self.config = Settings(batch_size)
+        groups = [ViewGroup(num_views, view_px)]
+        groups += [ViewGroup(num_locals, view_px // 2)] if num_locals else []
+        self.policy = ViewPolicy(tuple(groups))
         self.epoch = self.num_done = 0
         self.on_batch: Callable[[int], None] = lambda number: None
         self._resumed = False
@@ -84,9 +94,9 @@ class PatternLoader:
     def _make_batch(self, indices: np.ndarray) -> ViewBatch:
         views = tuple(
             torch.from_numpy(np.stack([self._make_view(i, v) for i in indices])[:, None])
-            for v in range(self.num_views)
+            for v in range(len(self.sizes_px))
         )
-        shape = (len(indices), self.num_views)
+        shape = (len(indices), len(self.sizes_px))
         return ViewBatch(
             views=views,
             index=torch.from_numpy(indices.astype(np.int64)),
@@ -96,12 +106,12 @@ class PatternLoader:
             grown=torch.zeros(shape, dtype=torch.bool),
             flipped=torch.zeros(shape, dtype=torch.bool),
             focus=torch.full((len(indices), 2), torch.nan),
-            groups=(slice(0, self.num_views),),
+            groups=self.policy.slices,
         )
 
     def _make_view(self, index: int, view: int) -> np.ndarray:
         rng = np.random.default_rng([self.seed, self.epoch, int(index), view])
-        image, size = self.images[index], self.view_px
+        image, size = self.images[index], self.sizes_px[view]
         y0, x0 = rng.integers(0, image.shape[0] - size + 1, 2)
         crop = image[y0 : y0 + size, x0 : x0 + size]
         crop = crop[:, ::-1] if rng.random() < 0.5 else crop

@@ -29,8 +29,9 @@ from torch import nn
 from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
 from gca_dali.ssl.config import PretrainConfig
+from gca_dali.ssl.encoder_files import read_encoder
 from gca_dali.ssl.encoders import EncoderConfig
-from gca_dali.ssl.features import build_untrained, load_encoder
+from gca_dali.ssl.features import build_untrained
 from gca_dali.ssl.presets import find_preset
 from gca_dali.ssl.pretrain import CHECKPOINT_NAME, pretrain
 from gca_dali.ssl.probe import ProbeConfig, ProbeTask
@@ -119,7 +120,7 @@ def run_cell(study: Study, cell: Cell) -> None:
         if not pretraining.exists():
             write_json(pretraining, _pretrain(study, cell, folder))
         report |= json.loads(pretraining.read_text())
-        encoder, look = load_encoder(folder / CHECKPOINT_NAME)
+        encoder, look = read_encoder(folder / CHECKPOINT_NAME)
     for mode in study.config.modes:
         report[mode] = _probe(study, cell.seed, (encoder, look), mode, folder)
     report["seconds"] = json.loads((folder / SECONDS_NAME).read_text())

@@ -1,6 +1,7 @@
 """How long a ResNet-18 step waits for the loader: from a folder of files, or from a store.
 
     python benchmarks/ssl/bench_waiting.py XRAYS --store STORE
+    python benchmarks/ssl/bench_waiting.py XRAYS --store STORE --method dino --size 96
 
 Enters: anything that `Manifest.open` takes. Leaves: rows in benchmarks/results/ssl_waiting.json,
 one run each of some steps after 2 that are not counted, the sources in turn. With fewer images than
@@ -33,7 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path, help="a folder, a CSV, a manifest or a store")
     parser.add_argument("--store", type=Path, help="the same images, prepared")
-    parser.add_argument("--method", default="simclr", help="simclr, moco or byol")
+    parser.add_argument(
+        "--method", default="simclr", help="dino has 6 local views of half the size"
+    )
     parser.add_argument("--size", type=int, default=224, help="side of a view in pixels")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--runs", type=int, default=5)
@@ -52,8 +55,10 @@ def main() -> None:
             shares[name].append(numbers["waiting_share"])
             rates[name].append(numbers["images_per_second"])
             print(name, {key: round(value, 4) for key, value in numbers.items()}, flush=True)
+    groups = make_policy(options).groups
+    views = " + ".join(f"{group.num_views} views of {group.size} px" for group in groups)
     workload = (
-        f"{options.method}, resnet18, 2 views of {options.size} px, batch {options.batch_size}, "
+        f"{options.method}, resnet18, {views}, batch {options.batch_size}, "
         f"{torch.get_num_threads()} threads"
     )
     rows = []
@@ -64,9 +69,18 @@ def main() -> None:
     write_rows(RESULTS / "ssl_waiting.json", rows)
 
 
+def make_policy(options: argparse.Namespace) -> ViewPolicy:
+    """Return two views, and for DINO six local ones."""
+    if options.method != "dino":
+        return ViewPolicy.gca(size=options.size)
+    policy = ViewPolicy.gca_dino(size=options.size)
+    local: dict[str, object] = {"groups.1.num_views": 6, "groups.1.size": options.size // 2}
+    return policy.replace(**local)
+
+
 def measure(manifest: Manifest, options: argparse.Namespace) -> dict[str, float]:
     """Train some steps; return waiting_share and images_per_second."""
-    policy = ViewPolicy.gca(size=options.size)
+    policy = make_policy(options)
     loader = GCALoader(manifest, policy, "centre", batch_size=options.batch_size)
     encoder = EncoderConfig.for_policy("resnet18", policy)
     run = PretrainRun(loader, PretrainConfig(options.method, encoder=encoder, num_epochs=1000))

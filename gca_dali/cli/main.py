@@ -23,8 +23,9 @@ COMMANDS = {
     "preview": ("gca_dali.cli.preview", "Image, saliency, windows and views side by side."),
     "audit": ("gca_dali.cli.audit", "Per policy: lesions kept, window area, view overlap."),
     "gaze": ("gca_dali.cli.gaze", "Recordings to maps; simulate, fit, evaluate, predict."),
-    "pretrain": ("gca_dali.cli.pretrain", "SimCLR, MoCo or BYOL on the loader."),
+    "pretrain": ("gca_dali.cli.pretrain", "SimCLR, MoCo, BYOL, VICReg or DINO on the loader."),
     "probe": ("gca_dali.cli.probe", "What pre-trained features are worth."),
+    "export": ("gca_dali.cli.export", "The encoder alone, for timm, torch or ONNX."),
     "bench": ("gca_dali.cli.bench", "Throughput against decoding alone and other loaders."),
     "doctor": ("gca_dali.cli.doctor", "Versions, GPU, and which decoders work here."),
 }

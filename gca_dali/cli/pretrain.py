@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,14 +19,20 @@ from gca_dali.cli.common import (
     command,
     make_app,
 )
-from gca_dali.common.progress import are_bars_hidden
+from gca_dali.cli.pretrain_shown import show_progress, show_result, tell_result
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from torch import nn
 
+    from gca_dali.cli.saliency_option import ChosenSaliency
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.gaze.boxes import ImageBoxes
     from gca_dali.loader import GCALoader
+    from gca_dali.policy.view_policy import ViewPolicy
     from gca_dali.ssl.config import PretrainConfig
-    from gca_dali.ssl.pretrain import OnStep, PretrainResult
+    from gca_dali.ssl.processes import Processes
+
+_NUM_DRAWN = 4
 
 app = make_app()
 
@@ -36,18 +41,29 @@ app = make_app()
 class TrainingOptions:
     """What is trained, and how long."""
 
-    method: Annotated[Literal["simclr", "moco", "byol"], typer.Option(help="How it is trained.")]
+    method: Annotated[
+        Literal["simclr", "moco", "byol", "vicreg", "dino"],
+        typer.Option(help="How it is trained; dino wants a policy with local views."),
+    ]
     preset: Annotated[
         Literal["small", "published"], typer.Option(help="Settings for small data, or the paper's.")
     ] = "small"
     encoder: Annotated[
-        Literal["resnet18", "resnet34", "resnet50", "vit_small"], typer.Option(help="The network.")
+        str, typer.Option(metavar="NAME", help="Any of timm's: resnet50, vit_small, convnext_tiny.")
     ] = "resnet18"
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="WEIGHTS", help="Start from a checkpoint, timm's names or imagenet."),
+    ] = None
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = 100
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where a GPU can.")
     ] = "auto"
     compile: Annotated[bool, typer.Option("--compile", help="Compile the network.")] = False
+    watch: Annotated[
+        Literal["labels"] | None,
+        typer.Option(help="Tell every few epochs what the nearest neighbours know of the labels."),
+    ] = None
     out: Annotated[Path, typer.Option(help="Folder for last.safetensors and logs.")] = Path(
         "pretrain"
     )
@@ -61,6 +77,7 @@ def pretrain(
     """Pre-train an encoder; --batch-size counts the images of all processes together."""
     from gca_dali.ssl import pretrain as training_loop
     from gca_dali.ssl.processes import Processes
+    from gca_dali.ssl.run_folder import draw_curve
 
     processes = Processes.from_environment()
     processes.claim_gpu()
@@ -71,44 +88,79 @@ def pretrain(
             "another --out."
         )
     logging.getLogger("lightning").setLevel(logging.WARNING)
-    loader = _make_loader(source, view, machine, processes.share_of(machine.batch_size))
+    data = _Data.open(source, view)
+    loader = data.load(machine, processes)
     config = _make_config(training, view, machine, loader)
-    with _show_progress(processes.rank == 0) as on_step:
+    if processes.rank == 0 and not training.resume:
+        data.draw(training.out / "preview.png")
+    with show_progress(processes.rank == 0) as on_step:
         result = training_loop.pretrain(
-            loader, config, training.out, checkpoint if training.resume else None, on_step
+            loader,
+            config,
+            training.out,
+            checkpoint if training.resume else None,
+            on_step,
+            _make_watch(training, loader, config),
         )
     if processes.rank > 0:
         return None
+    draw_curve(training.out)
     if result.interrupted:
         print(
             f"gca-dali: saved {result.checkpoint} at step {result.num_steps}; --resume goes on",
             file=sys.stderr,
         )
         raise KeyboardInterrupt
-    return Report(_tell(result), _show(result))
+    return Report(tell_result(result), show_result(result))
 
 
-def _make_loader(
-    source: SourceOptions, view: ViewOptions, machine: MachineOptions, batch_size: int
-) -> GCALoader:
-    from gca_dali.cli.saliency_option import choose_saliency
-    from gca_dali.gaze.boxes import read_boxes_csv
-    from gca_dali.loader import GCALoader
-    from gca_dali.ssl.processes import Processes
+@dataclass(frozen=True)
+class _Data:
+    """What the views are made from."""
 
-    processes = Processes.from_environment()
-    manifest = source.open()
-    boxes = None if view.boxes is None else read_boxes_csv(view.boxes, manifest)
-    return GCALoader(
-        manifest,
-        view.make_policy(),
-        choose_saliency(view.saliency, boxes, manifest).source,
-        batch_size=batch_size,
-        device=machine.device,
-        seed=view.seed,
-        rank=processes.rank,
-        world_size=processes.world_size,
-    )
+    manifest: Manifest
+    policy: ViewPolicy
+    boxes: list[ImageBoxes] | None
+    saliency: ChosenSaliency
+    seed: int
+
+    @classmethod
+    def open(cls, source: SourceOptions, view: ViewOptions) -> _Data:
+        from gca_dali.cli.saliency_option import choose_saliency
+        from gca_dali.gaze.boxes import read_boxes_csv
+
+        manifest = source.open()
+        boxes = None if view.boxes is None else read_boxes_csv(view.boxes, manifest)
+        chosen = choose_saliency(view.saliency, boxes, manifest)
+        return cls(manifest, view.make_policy(), boxes, chosen, view.seed)
+
+    def load(self, machine: MachineOptions, processes: Processes) -> GCALoader:
+        """Return this process's share of the batches."""
+        from gca_dali.loader import GCALoader
+
+        return GCALoader(
+            self.manifest,
+            self.policy,
+            self.saliency.source,
+            batch_size=processes.share_of(machine.batch_size),
+            device=machine.device,
+            seed=self.seed,
+            rank=processes.rank,
+            world_size=processes.world_size,
+        )
+
+    def draw(self, out: Path) -> None:
+        """Draw the views of the first epoch of a few images."""
+        from gca_dali.report.preview.make import PreviewMaker
+        from gca_dali.report.preview.save import save_preview
+        from gca_dali.report.preview.style import describe_policy
+
+        maker = PreviewMaker(
+            self.manifest, self.policy, self.saliency.source, self.boxes, self.seed
+        )
+        told = describe_policy(self.policy, self.saliency.told)
+        num_images = min(len(self.manifest), _NUM_DRAWN)
+        save_preview(maker.make(num_images, "what was trained on", told), out)
 
 
 def _make_config(
@@ -126,56 +178,15 @@ def _make_config(
         device=machine.device,
         precision=training.precision,
         compile=training.compile,
+        init=None if training.resume else training.init,
     )
 
 
-@contextlib.contextmanager
-def _show_progress(wanted: bool) -> Iterator[OnStep | None]:
-    """Show steps, loss, images per second and waiting on stderr."""
-    if not wanted or are_bars_hidden():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
+def _make_watch(
+    training: TrainingOptions, loader: GCALoader, config: PretrainConfig
+) -> Callable[[nn.Module], dict[str, float]] | None:
+    if training.watch is None:
+        return None
+    from gca_dali.ssl.watch import LabelWatch
 
-    columns = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), Remaining())
-    shown = TextColumn("{task.fields[numbers]}")
-    with Progress(*columns, shown, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, numbers="")
-
-        def on_step(num_done: int, num_steps: int, numbers: dict[str, float]) -> None:
-            bar.update(task, completed=num_done, total=num_steps, numbers=_tell_numbers(numbers))
-
-        yield on_step
-
-
-def _tell_numbers(numbers: dict[str, float]) -> str:
-    if not numbers:
-        return ""
-    return (
-        f"loss {numbers['loss']:.3f}, {numbers['images_per_second']:.0f} images/s, "
-        f"waiting {numbers['waiting_share']:.0%}"
-    )
-
-
-def _tell(result: PretrainResult) -> dict:
-    return {
-        "checkpoint": result.checkpoint,
-        "epochs": result.num_epochs,
-        "steps": result.num_steps,
-        **result.numbers,
-    }
-
-
-def _show(result: PretrainResult) -> RenderableType:
-    from rich.table import Table
-
-    facts = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    facts.add_row("checkpoint", str(result.checkpoint))
-    facts.add_row("epochs", f"{result.num_epochs:,} ({result.num_steps:,} steps)")
-    for name in ("loss", "feature_std", "images_per_second", "waiting_share"):
-        if name in result.numbers:
-            facts.add_row(name.replace("_", " "), f"{result.numbers[name]:.4g}")
-    facts.add_row("next", f"gca-dali probe {result.checkpoint} MANIFEST")
-    return facts
+    return LabelWatch(loader.manifest, config.encoder, config.device, config.seed).look

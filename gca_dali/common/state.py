@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from gca_dali.common.disk import GOES_ON, explained_disk, replace_file
 
-_METADATA_KEY = "gca_dali"
+METADATA_KEY = "gca_dali"
 _TENSOR, _ARRAY, _TUPLE, _ITEMS = "$tensor", "$array", "$tuple", "$items"
 
 
@@ -48,15 +48,47 @@ def write_state(path: str | Path, state: dict[str, Any], way_on: str = GOES_ON) 
     FullDiskError
         If there is no room for it.
     """
-    path = Path(path)
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _pack(state, "", tensors)
+    return write_whole(path, tensors, {METADATA_KEY: json.dumps(skeleton)}, way_on)
+
+
+def write_whole(
+    path: str | Path,
+    tensors: dict[str, torch.Tensor],
+    metadata: dict[str, str],
+    way_on: str = GOES_ON,
+) -> Path:
+    """Write a safetensors file; an older file stays until the new one is whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; its folder is made where it is missing.
+    tensors : dict of str to torch.Tensor
+        Contiguous, each with memory of its own.
+    metadata : dict of str to str
+        For the file's header.
+    way_on : str
+        What to do after a full disk, for its message.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    FullDiskError
+        If there is no room for it.
+    """
+    path = Path(path)
     size = sum(tensor.nbytes for tensor in tensors.values()) / 2**20
     with (
         explained_disk(path.parent, f"{path.name}, {size:.1f} MiB", way_on),
         replace_file(path) as partial,
     ):
-        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(skeleton)})
+        save_file(tensors, partial, metadata=metadata)
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
     return path
@@ -82,6 +114,35 @@ def read_state(path: str | Path) -> dict[str, Any]:
     ValueError
         If the file is not one of ours.
     """
+    header = read_header(path)
+    try:
+        skeleton = json.loads(header[METADATA_KEY])
+        with safe_open(path, framework="pt") as file:
+            return _unpack(skeleton, file)
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise _no_checkpoint(path, error) from error
+
+
+def read_header(path: str | Path) -> dict[str, str]:
+    """Read the metadata of a safetensors file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A checkpoint, or any other safetensors file.
+
+    Returns
+    -------
+    dict of str to str
+        Empty where the file has none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no safetensors file.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -89,14 +150,16 @@ def read_state(path: str | Path) -> dict[str, Any]:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            skeleton = json.loads(metadata[_METADATA_KEY])
-            return _unpack(skeleton, file)
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"checkpoint must be a file of gca-dali pretrain, got {path} "
-            f"({type(error).__name__}). Name its last.safetensors."
-        ) from error
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise _no_checkpoint(path, error) from error
+
+
+def _no_checkpoint(path: str | Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"checkpoint must be a file of gca-dali pretrain, got {path} "
+        f"({type(error).__name__}). Name its last.safetensors."
+    )
 
 
 def _pack(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:

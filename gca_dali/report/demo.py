@@ -199,7 +199,7 @@ def train_simclr(loader: GCALoader, num_steps: int) -> list[float]:
     import torch
 
     from gca_dali.ssl.encoders import EncoderConfig, build_encoder
-    from gca_dali.ssl.methods import build_method, first_two_views
+    from gca_dali.ssl.methods import build_method, take_views
     from gca_dali.ssl.presets import find_preset
 
     torch.manual_seed(0)
@@ -210,7 +210,7 @@ def train_simclr(loader: GCALoader, num_steps: int) -> list[float]:
     optimizer = torch.optim.AdamW(method.parameters(), LEARNING_RATE)
     losses = []
     for batch in track(_batches(loader, num_steps), num_steps, "SimCLR steps"):
-        loss = method(*first_two_views(batch))["loss"]
+        loss = method(*take_views(batch))["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

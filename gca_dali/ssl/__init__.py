@@ -1,4 +1,4 @@
-"""Self-supervised learning on the loader: pre-training with SimCLR, MoCo and BYOL, and probes.
+"""Self-supervised learning on the loader: pre-training with five methods, and probes.
 
 Enters: a loader or a checkpoint. Leaves: checkpoints and scores. Start at `pretrain.pretrain`
 and `probe.probe_checkpoint`.

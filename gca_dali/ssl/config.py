@@ -13,6 +13,7 @@ from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.presets import find_preset
 
 if TYPE_CHECKING:
+    from gca_dali.policy.view_policy import ViewPolicy
     from gca_dali.steps.batch import ViewBatch
 
 
@@ -27,6 +28,11 @@ class HasBatchSize(Protocol):
 
 class ResumableLoader(Protocol):
     """What pre-training asks of a loader; `gca_dali.GCALoader` has it."""
+
+    @property
+    def policy(self) -> ViewPolicy:
+        """What is done to make the views."""
+        ...
 
     @property
     def config(self) -> HasBatchSize:
@@ -55,7 +61,7 @@ class PretrainConfig:
     Attributes
     ----------
     method, preset : str
-        "simclr", "moco" or "byol"; "small" or "published".
+        One of `METHODS` of `presets`; "small" or "published".
     encoder : EncoderConfig
         Encoder, channels and view size.
     num_epochs : int
@@ -66,6 +72,9 @@ class PretrainConfig:
         "auto", "cpu", "cuda"; "auto", "float32", "bfloat16".
     compile : bool
         Whether torch compiles the encoders.
+    init : str or None
+        What the encoder starts from: "imagenet" or a file, see `weights.start_from`. Not read by
+        a resumed run.
     """
 
     method: str
@@ -76,6 +85,7 @@ class PretrainConfig:
     device: str = "auto"
     precision: str = "auto"
     compile: bool = False
+    init: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse unknown names and an empty run."""

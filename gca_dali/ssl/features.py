@@ -1,19 +1,17 @@
-"""Frozen features: the encoder of a checkpoint, run over every image once.
+"""Frozen features: an encoder, run over every image once.
 
-Enters: a checkpoint and a manifest. Leaves: one feature vector per image. Next:
+Enters: an encoder and a manifest. Leaves: one feature vector per image. Next:
 `linear` fits on them.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from gca_dali.common.progress import track
-from gca_dali.common.state import read_state
 from gca_dali.loader import GCALoader
 from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Crop
@@ -25,38 +23,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from gca_dali.data.manifest import Manifest
-
-_PREFIX = "encoder."
-
-
-def load_encoder(checkpoint: str | Path) -> tuple[nn.Module, EncoderConfig]:
-    """Build the encoder that a pre-training run has saved.
-
-    Parameters
-    ----------
-    checkpoint : str or Path
-        `last.safetensors` of a run.
-
-    Returns
-    -------
-    tuple of torch.nn.Module and EncoderConfig
-        The encoder in evaluation mode on the CPU, and what it was built from.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such checkpoint, or it is of another kind.
-    """
-    state = read_state(checkpoint)
-    config = _encoder_config(state, checkpoint)
-    encoder = build_encoder(config)
-    weights = {
-        name.removeprefix(_PREFIX): value
-        for name, value in state["module"].items()
-        if name.startswith(_PREFIX)
-    }
-    encoder.load_state_dict(weights)
-    return encoder.eval(), config
 
 
 def build_untrained(config: EncoderConfig, seed: int) -> nn.Module:
@@ -104,7 +70,12 @@ def load_whole_images(
 
 
 def extract_features(
-    encoder: nn.Module, config: EncoderConfig, manifest: Manifest, batch_size: int, device: str
+    encoder: nn.Module,
+    config: EncoderConfig,
+    manifest: Manifest,
+    batch_size: int,
+    device: str,
+    shown: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run an encoder over every image of a manifest.
 
@@ -120,6 +91,8 @@ def extract_features(
         Images per batch.
     device : str
         "auto", "cpu" or "cuda".
+    shown : bool
+        Whether a bar tells how far it is.
 
     Returns
     -------
@@ -132,18 +105,8 @@ def extract_features(
     features = np.zeros((len(manifest), num_features_of(encoder)), np.float32)
     seen = np.zeros(len(manifest), bool)
     with torch.inference_mode():
-        for batch in track(loader, len(loader), "features"):
+        for batch in track(loader, len(loader), "features") if shown else loader:
             rows = batch.index.cpu().numpy()
             features[rows] = encoder(batch.views[0].to(chosen).float()).float().cpu().numpy()
             seen[rows] = True
     return features, seen
-
-
-def _encoder_config(state: dict[str, Any], checkpoint: str | Path) -> EncoderConfig:
-    try:
-        return EncoderConfig(**state["config"]["encoder"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"checkpoint must be of gca-dali pretrain, got {checkpoint} without an encoder. "
-            "Name its last.safetensors."
-        ) from error

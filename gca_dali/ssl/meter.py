@@ -17,7 +17,6 @@ import torch
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
-COLLAPSED_BELOW = 0.05
 Item = TypeVar("Item")
 _log = logging.getLogger("gca_dali")
 
@@ -54,7 +53,8 @@ class Meter:
 
     def add_step(self, outcome: dict[str, torch.Tensor]) -> None:
         """Take the outcome of a step, without waiting for the device."""
-        self._outcomes.append(torch.stack([outcome["loss"].detach(), outcome["feature_std"]]))
+        self._names = list(outcome)
+        self._outcomes.append(torch.stack([value.detach() for value in outcome.values()]))
 
     def close_interval(self) -> dict[str, float]:
         """Return the means since the last call; every process must call it at the same step.
@@ -62,7 +62,7 @@ class Meter:
         Returns
         -------
         dict of float
-            loss, feature_std, images_per_second, waiting_share (of the time of this process).
+            The outcomes by name, images_per_second, waiting_share (of the time of this process).
 
         Raises
         ------
@@ -71,16 +71,15 @@ class Meter:
         """
         num_steps = len(self._outcomes)
         mean = torch.stack(self._outcomes).mean(0)
-        loss, spread = torch.as_tensor(self._fabric.all_reduce(mean, reduce_op="mean")).tolist()
-        if not math.isfinite(loss):
+        means = torch.as_tensor(self._fabric.all_reduce(mean, reduce_op="mean")).tolist()
+        numbers: dict[str, float] = dict(zip(self._names, means, strict=True))
+        if not math.isfinite(numbers["loss"]):
             raise RuntimeError(
-                f"the loss must be finite, got {loss}. Lower the learning rate (a larger "
-                "--batch-size raises it), or use --precision float32."
+                f"the loss must be finite, got {numbers['loss']}. Lower the learning rate (a "
+                "larger --batch-size raises it), or use --precision float32."
             )
         seconds = time.perf_counter() - self._start_seconds
-        numbers = {
-            "loss": loss,
-            "feature_std": spread,
+        numbers |= {
             "images_per_second": num_steps * self._batch_size / seconds,
             "waiting_share": self._waiting_seconds / seconds,
         }
@@ -89,6 +88,10 @@ class Meter:
         self._num_steps += num_steps
         self._start_interval()
         return numbers
+
+    def leave_out(self) -> None:
+        """Begin a new interval, without the time since the last one ended."""
+        self._start_interval()
 
     def totals(self) -> dict[str, float]:
         """Return images_per_second and waiting_share since the start."""
@@ -113,28 +116,38 @@ class CollapseWatch:
         Name for the advice.
     num_steps : int
         Steps of the run.
+    spread_name : str
+        Of the number that is watched.
+    collapsed_below : float
+        A lower one is a collapse.
     """
 
-    def __init__(self, method: str, num_steps: int) -> None:
-        self._method = method
+    def __init__(
+        self, method: str, num_steps: int, spread_name: str, collapsed_below: float
+    ) -> None:
+        self._method, self._spread_name = method, spread_name
+        self._collapsed_below = collapsed_below
         self._first_step = num_steps // 10
         self._num_low = 0
 
-    def look(self, step: int, feature_std: float) -> None:
+    def look(self, step: int, spread: float) -> None:
         """Note the spread at a step; two low ones in a row are a collapse."""
-        low = step >= self._first_step and feature_std < COLLAPSED_BELOW
+        low = step >= self._first_step and spread < self._collapsed_below
         self._num_low = self._num_low + 1 if low else 0
         if self._num_low == 2:
             remedy = {
                 "simclr": "Use larger batches or stronger views (check them with preview).",
                 "moco": "Use a higher momentum (preset published) or a lower learning rate.",
                 "byol": "Use a lower learning rate or larger batches, or try simclr.",
+                "vicreg": "Use larger batches or a lower learning rate.",
+                "dino": "Use larger batches or another learning rate, or try simclr.",
             }[self._method]
             _log.warning(
-                "feature_std must stay above %g, got %.3g at step %d: the features have collapsed "
+                "%s must stay above %g, got %.3g at step %d: the features have collapsed "
                 "to one point. %s",
-                COLLAPSED_BELOW,
-                feature_std,
+                self._spread_name,
+                self._collapsed_below,
+                spread,
                 step,
                 remedy,
             )

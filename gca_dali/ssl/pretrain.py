@@ -19,14 +19,19 @@ from gca_dali.common.state import read_state, write_state
 from gca_dali.ssl.interrupt import InterruptGuard
 from gca_dali.ssl.meter import CollapseWatch, Meter
 from gca_dali.ssl.run import PretrainRun
+from gca_dali.ssl.run_folder import describe_run
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from gca_dali.ssl.config import PretrainConfig, ResumableLoader
 
 CHECKPOINT_NAME = "last.safetensors"
 _CHECKPOINT_EVERY_SECONDS = 120.0
 _LOG_EVERY_STEPS = 10
+_NUM_LOOKS = 10
 
+Watch = Callable[["nn.Module"], dict[str, float]]
 OnStep = Callable[[int, int, dict[str, float]], None]
 
 
@@ -41,7 +46,7 @@ class PretrainResult:
     num_epochs, num_steps : int
         Whole epochs, and steps, done over all starts.
     numbers : dict of float
-        Last loss, feature_std and learning_rate; images_per_second and waiting_share of this start.
+        Last loss, spread and learning_rate; images_per_second and waiting_share of this start.
     interrupted : bool
         True where Ctrl-C or SIGTERM ended the run early.
     """
@@ -59,8 +64,9 @@ def pretrain(
     out: str | Path,
     resume: str | Path | None = None,
     on_step: OnStep | None = None,
+    watch: Watch | None = None,
 ) -> PretrainResult:
-    """Pre-train an encoder on the loader's pairs of views.
+    """Pre-train an encoder on the loader's views.
 
     Parameters
     ----------
@@ -69,12 +75,15 @@ def pretrain(
     config : PretrainConfig
         What to train.
     out : str or Path
-        Folder for `last.safetensors` and `logs/`.
+        Folder for `last.safetensors`, `logs/`, `policy.json` and `run.json`.
     resume : str or Path, optional
         Checkpoint to go on from: same data order, same views.
     on_step : callable, optional
         Called in the first process after every step with steps done, steps in all and the last
         numbers.
+    watch : callable, optional
+        Called in the first process about ten times a run, after an epoch, with the encoder;
+        returns numbers for the logs, as `watch.LabelWatch.look` does.
 
     Returns
     -------
@@ -93,7 +102,7 @@ def pretrain(
         run.restore(read_state(resume))
     out = Path(out)
     with InterruptGuard() as guard, explained_disk(out, "a checkpoint and logs", _way_on(out)):
-        driver = _Driver(run, out, on_step)
+        driver = _Driver(run, out, on_step, watch)
         try:
             driver.drive(guard)
         except RuntimeError as error:
@@ -110,11 +119,19 @@ def pretrain(
 class _Driver:
     """Steps a run to its end or to an interrupt; logs and saves on the way."""
 
-    def __init__(self, run: PretrainRun, out: Path, on_step: OnStep | None) -> None:
+    def __init__(
+        self, run: PretrainRun, out: Path, on_step: OnStep | None, watch: Watch | None
+    ) -> None:
         self.run, self.checkpoint = run, out / CHECKPOINT_NAME
         self._on_step = on_step if run.fabric.is_global_zero else None
+        self._watch_encoder = watch if run.fabric.is_global_zero else None
+        self._watch_every = max(1, run.config.num_epochs // _NUM_LOOKS)
         self._meter = Meter(run.fabric, run.batch_size)
-        self._watch = CollapseWatch(run.config.method, run.num_steps)
+        self._watch = CollapseWatch(
+            run.config.method, run.num_steps, run.method.spread_name, run.method.collapsed_below
+        )
+        if run.fabric.is_global_zero:
+            describe_run(run, out)
         self._loggers = _open_loggers(out) if run.fabric.is_global_zero else []
         self._numbers: dict[str, float] = {}
         self._saved_seconds = float("-inf")
@@ -168,10 +185,23 @@ class _Driver:
     def _log(self) -> None:
         run = self.run
         self._numbers = self._meter.close_interval() | {"learning_rate": run.learning_rate}
+        self._numbers |= self._look_at_labels()
         for logger in self._loggers:
             logger.log_metrics(self._numbers | {"epoch": run.epoch}, step=run.step)
         if run.fabric.is_global_zero:
-            self._watch.look(run.step, self._numbers["feature_std"])
+            self._watch.look(run.step, self._numbers[run.method.spread_name])
+
+    def _look_at_labels(self) -> dict[str, float]:
+        """Return what the watch finds at the end of every few epochs, and of the run."""
+        run = self.run
+        num_epochs = run.epoch + 1
+        last = num_epochs == run.config.num_epochs
+        due = run.batch == run.num_batches and (last or num_epochs % self._watch_every == 0)
+        if not due or self._watch_encoder is None:
+            return {}
+        numbers = self._watch_encoder(run.method.encoder)
+        self._meter.leave_out()
+        return numbers
 
     def _agree_to_stop(self, requested: bool) -> bool:
         """Let all processes stop after the same step; a GPU is asked seldom, as it must be idle."""

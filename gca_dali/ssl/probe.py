@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gca_dali.ssl.features import (
-    build_untrained,
-    extract_features,
-    load_encoder,
-)
+from gca_dali.ssl.encoder_files import read_encoder
+from gca_dali.ssl.features import build_untrained, extract_features
 from gca_dali.ssl.finetune import Finetuning
 from gca_dali.ssl.linear import fit_linear_probe
 from gca_dali.ssl.scores import Predictions, compare, score
@@ -80,7 +77,7 @@ def probe_checkpoint(
     Parameters
     ----------
     checkpoint : str or Path
-        `last.safetensors` of a pre-training run.
+        `last.safetensors` of a pre-training run, or an exported encoder.
     manifest : Manifest
         With labels; see `gca_dali.ssl.splits.split_rows` for how it is split.
     config : ProbeConfig
@@ -99,7 +96,7 @@ def probe_checkpoint(
     FileNotFoundError, ValueError
         If a checkpoint is missing or of another kind, or the manifest cannot be split.
     """
-    encoder, encoder_config = load_encoder(checkpoint)
+    encoder, encoder_config = read_encoder(checkpoint)
     task = ProbeTask(manifest, config)
     predictions = task.judge(encoder, encoder_config)
     report: dict[str, Any] = {
@@ -113,7 +110,7 @@ def probe_checkpoint(
         if str(against) == UNTRAINED:
             other, other_config = build_untrained(encoder_config, config.seed), encoder_config
         else:
-            other, other_config = load_encoder(against)
+            other, other_config = read_encoder(against)
         others = task.judge(other, other_config)
         report["against"] = {
             "name": str(against),

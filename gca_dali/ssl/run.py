@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from gca_dali.ssl.batch_norm import synchronise_batch_norm
-from gca_dali.ssl.encoders import build_encoder
-from gca_dali.ssl.methods import ContrastiveModule, build_method, first_two_views
+from gca_dali.ssl.encoders import build_encoder, check_view_sizes
+from gca_dali.ssl.methods import ContrastiveModule, build_method, take_views
+from gca_dali.ssl.methods.view_groups import check_num_globals
 from gca_dali.ssl.presets import MethodPreset, find_preset
 from gca_dali.ssl.processes import launch_fabric
+from gca_dali.ssl.weights import start_from
 
 if TYPE_CHECKING:
     from gca_dali.ssl.config import PretrainConfig, ResumableLoader
@@ -54,13 +56,14 @@ class PretrainRun:
                 f"loader must hold at least one batch, got {self.num_batches}. "
                 "Use a smaller --batch-size."
             )
+        check_num_globals(loader.policy.groups[0].num_views)
         self.batch_size = loader.config.batch_size * self.fabric.world_size
         self.num_steps = self.num_batches * config.num_epochs
         self.epoch = self.batch = 0
-        module = self._build_module()
-        (optimizer,), (schedule,) = module.configure_optimizers()
+        self.method = self._build_module()
+        (optimizer,), (schedule,) = self.method.configure_optimizers()
         self.scheduler = schedule["scheduler"]
-        self.module, self.optimizer = self.fabric.setup(module, optimizer)
+        self.module, self.optimizer = self.fabric.setup(self.method, optimizer)
 
     @property
     def step(self) -> int:
@@ -73,11 +76,13 @@ class PretrainRun:
         return float(self.scheduler.get_last_lr()[0])
 
     def train_on(self, batch: ViewBatch) -> dict[str, Tensor]:
-        """Take one optimiser step; return "loss" and "feature_std"."""
-        views = (v.to(self.fabric.device, non_blocking=True) for v in first_two_views(batch))
-        outcome = self.module(*views)
+        """Take one optimiser step; return "loss" and the spread of the features."""
+        views, num_globals = take_views(batch)
+        views = tuple(v.to(self.fabric.device, non_blocking=True) for v in views)
+        outcome = self.module(views, num_globals)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(outcome["loss"])
+        self.method.on_before_optimizer_step(self.optimizer)
         self.optimizer.step()
         self.scheduler.step()
         self.batch += 1
@@ -112,6 +117,7 @@ class PretrainRun:
             If it is the state of another run.
         """
         self._refuse_other_run(state)
+        self.config = replace(self.config, init=state["config"].get("init"))
         self.epoch, self.batch = state["epoch"], state["batch"]
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -125,7 +131,7 @@ class PretrainRun:
                 "Start anew without --resume."
             )
         # Where it runs may change; what is computed may not.
-        free = ("device", "precision", "compile")
+        free = ("device", "precision", "compile", "init")
         now = {k: v for k, v in asdict(self.config).items() if k not in free}
         now |= {"batch_size": self.batch_size, "num_batches": self.num_batches}
         then = state["config"] | {k: state[k] for k in ("batch_size", "num_batches")}
@@ -139,8 +145,13 @@ class PretrainRun:
     def _build_module(self) -> ContrastiveModule:
         preset = find_preset(self.config.method, self.config.preset)
         torch.manual_seed(self.config.seed)
+        encoder = build_encoder(self.config.encoder)
+        sizes_px = [group.size for group in self.loader.policy.groups]
+        check_view_sizes(encoder, self.config.encoder, sizes_px)
+        if self.config.init is not None:
+            start_from(encoder, self.config.encoder, self.config.init)
         module = build_method(
-            build_encoder(self.config.encoder),
+            encoder,
             self._fit_queue(preset),
             self.num_steps,
             self.batch_size,

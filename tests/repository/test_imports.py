@@ -86,7 +86,7 @@ def find_imports(folder: Path) -> dict[str, str]:
 def test_what_the_package_imports_is_declared():
     extras = PROJECT["optional-dependencies"]
     declared = read_requirements(PROJECT["dependencies"])
-    for extra in ("cuda12", "train", "dicom"):
+    for extra in ("cuda12", "train", "dicom", "export", "imagenet"):
         declared |= read_requirements(extras[extra])
     # Doctor says what it finds where it is missing.
     declared |= {"cuda-bindings"}

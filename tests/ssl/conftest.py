@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from gca_dali.data.manifest import Manifest
 from gca_dali.phantoms import write_phantoms
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Train on one thread: networks as small as these only wait for a second one."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from torch import nn
 from gca_dali.common.state import write_state
 from gca_dali.data.manifest import Manifest
 from gca_dali.image.read import read_image
+from gca_dali.ssl.encoder_files import read_encoder
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.features import (
     build_untrained,
     extract_features,
-    load_encoder,
     load_whole_images,
 )
 
@@ -62,7 +62,7 @@ def test_an_encoder_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
     module = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
     module["projection.weight"] = torch.ones(1)
     state = {"config": {"encoder": dataclasses.asdict(config)}, "module": module}
-    loaded, found = load_encoder(write_state(tmp_path / "x.safetensors", state))
+    loaded, found = read_encoder(write_state(tmp_path / "x.safetensors", state))
     assert found == config
     views = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
@@ -73,4 +73,4 @@ def test_a_checkpoint_without_an_encoder_is_refused(tmp_path: Path) -> None:
     path = write_state(tmp_path / "x.safetensors", {"config": {}})
     message = r"checkpoint must be of gca-dali pretrain, got .* without"
     with pytest.raises(ValueError, match=message):
-        load_encoder(path)
+        read_encoder(path)

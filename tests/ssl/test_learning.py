@@ -1,4 +1,4 @@
-"""Pre-training and probe on phantoms, whole chain, three methods: the loss falls, features gain.
+"""Pre-training and probe on phantoms, whole chain, five methods: the loss falls, features gain.
 
 Eight phantoms are eight classes; each is photographed sixty times with another frame, gamma,
 brightness and noise. A network that was trained to see past that tells them apart better than the
@@ -22,6 +22,7 @@ from gca_dali.phantoms import make_phantom
 from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Appearance, Change, Crop
 from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.ssl import encoder_files
 from gca_dali.ssl import features as features_module
 from gca_dali.ssl import run as run_module
 from gca_dali.ssl.config import PretrainConfig
@@ -80,8 +81,22 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return Manifest.from_csv(folder / "labels.csv")
 
 
+def _policy(method: str) -> ViewPolicy:
+    """Two views; for DINO eight local ones besides, of a fifth of the frame and more."""
+    look = Appearance(0.8, (0.6, 1.4), (0.6, 1.4), gamma=Change(0.5, (0.6, 1.6)))
+    if method == "dino":
+        policy = ViewPolicy.gca_dino(size=VIEW_PX, appearances=(look,), flip=0.0)
+        changes = {"groups.1.size": 20, "groups.1.crop.size_range": (0.2, 0.6)}
+        return policy.replace(**changes)
+    crop = Crop(size_range=(0.4, 1.0))
+    return ViewPolicy((ViewGroup(2, VIEW_PX, crop, appearances=(look,), flip=0.0),))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "num_epochs"), [("simclr", 40), ("moco", 40), ("byol", 80)])
+@pytest.mark.parametrize(
+    ("method", "num_epochs"),
+    [("simclr", 40), ("moco", 40), ("byol", 80), ("vicreg", 40), ("dino", 40)],
+)
 def test_the_loss_falls_and_the_probe_beats_the_untrained_network(
     method: str,
     num_epochs: int,
@@ -89,13 +104,16 @@ def test_the_loss_falls_and_the_probe_beats_the_untrained_network(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (run_module, features_module):
+    for module in (run_module, features_module, encoder_files):
         monkeypatch.setattr(module, "build_encoder", lambda config: SmallEncoder())
-    look = Appearance(0.8, (0.6, 1.4), (0.6, 1.4), gamma=Change(0.5, (0.6, 1.6)))
-    crop = Crop(size_range=(0.4, 1.0))
-    policy = ViewPolicy((ViewGroup(2, VIEW_PX, crop, appearances=(look,), flip=0.0),))
+    policy = _policy(method)
     loader = GCALoader(
-        photographs.where(split="train"), policy, batch_size=32, device="cpu", num_threads=1
+        photographs.where(split="train"),
+        policy,
+        "centre",
+        batch_size=32,
+        device="cpu",
+        num_threads=1,
     )
     encoder = EncoderConfig.for_policy("resnet18", policy)
     config = PretrainConfig(method, encoder=encoder, num_epochs=num_epochs, device="cpu")

@@ -8,7 +8,9 @@ import logging
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,9 +18,11 @@ from torch import nn
 from gca_dali.common.state import read_state
 from gca_dali.ssl import run as run_module
 from gca_dali.ssl.config import PretrainConfig
-from gca_dali.ssl.encoders import EncoderConfig
-from gca_dali.ssl.features import load_encoder
+from gca_dali.ssl.encoder_files import read_encoder
+from gca_dali.ssl.encoders import EncoderConfig, build_encoder
 from gca_dali.ssl.meter import CollapseWatch
+from gca_dali.ssl.methods import METHOD_KINDS
+from gca_dali.ssl.presets import METHODS
 from gca_dali.ssl.pretrain import PretrainResult, pretrain
 from pretrain_loader import PatternLoader
 
@@ -57,8 +61,10 @@ def _config(method: str = "simclr", **options) -> PretrainConfig:
     return PretrainConfig(method, **(settings | options))
 
 
-def _loader(**options) -> PatternLoader:
-    return PatternLoader(num_images=64, batch_size=16, **options)
+def _loader(method: str = "simclr", **options) -> PatternLoader:
+    """Two views, and three local ones for DINO."""
+    num_locals = 3 if method == "dino" else 0
+    return PatternLoader(num_images=64, batch_size=16, num_locals=num_locals, **options)
 
 
 def _record(loader: PatternLoader) -> list[torch.Tensor]:
@@ -88,22 +94,25 @@ def _metrics(out: Path, version: int = 0) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("method", ["simclr", "moco", "byol"])
-@pytest.mark.parametrize("stop", [1, 4, 6, 11])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("stop", [1, 4, *np.random.default_rng(5).choice(11, 2) + 1])
 def test_resume_is_exact_in_views_and_weights(method: str, stop: int, tmp_path: Path) -> None:
-    whole = _loader()
+    whole = _loader(method)
     all_views = _record(whole)
     finished = pretrain(whole, _config(method), tmp_path / "whole")
 
-    halted = pretrain(_loader(), _config(method), tmp_path / "part", on_step=_stop_after(stop))
+    halted = pretrain(
+        _loader(method), _config(method), tmp_path / "part", on_step=_stop_after(int(stop))
+    )
     assert halted.interrupted and halted.num_steps == stop
-    rest = _loader()
+    rest = _loader(method)
     rest_views = _record(rest)
     resumed = pretrain(
         rest, _config(method), tmp_path / "part", resume=tmp_path / "part" / "last.safetensors"
     )
-    assert len(rest_views) == 2 * (NUM_BATCHES * NUM_EPOCHS - stop)
-    for one, other in zip(all_views[2 * stop :], rest_views, strict=True):
+    num_views = whole.policy.num_views
+    assert len(rest_views) == num_views * (NUM_BATCHES * NUM_EPOCHS - stop)
+    for one, other in zip(all_views[num_views * stop :], rest_views, strict=True):
         assert torch.equal(one, other)
     one, other = (read_state(item.checkpoint)["module"] for item in (finished, resumed))
     assert set(one) == set(other)
@@ -131,8 +140,8 @@ def test_the_checkpoint_holds_the_loader_and_the_encoder(tmp_path: Path, monkeyp
     state = read_state(result.checkpoint)
     assert state["loader"] == {"epoch": 1, "num_done": 0}
     assert state["config"]["encoder"]["view_size_px"] == 32
-    monkeypatch.setattr("gca_dali.ssl.features.build_encoder", lambda config: TinyEncoder())
-    encoder, config = load_encoder(result.checkpoint)
+    monkeypatch.setattr("gca_dali.ssl.encoder_files.build_encoder", lambda config: TinyEncoder())
+    encoder, config = read_encoder(result.checkpoint)
     assert config == EncoderConfig(view_size_px=32) and not encoder.training
     weight = state["module"]["encoder.layers.0.weight"]
     assert torch.equal(encoder.get_parameter("layers.0.weight"), weight)
@@ -210,7 +219,7 @@ def test_an_empty_loader_and_an_empty_run_are_refused(tmp_path: Path) -> None:
 
 
 def test_collapse_is_told_once_with_advice(caplog: pytest.LogCaptureFixture) -> None:
-    watch = CollapseWatch("byol", 100)
+    watch = CollapseWatch("byol", 100, "feature_std", 0.05)
     with caplog.at_level(logging.WARNING, "gca_dali"):
         watch.look(5, 0.001)
         watch.look(10, 0.001)
@@ -237,3 +246,43 @@ def test_compiled_and_halved_runs_save_the_same_names(tmp_path: Path, monkeypatc
     one, two = (read_state(item.checkpoint)["module"] for item in (plain, other))
     assert list(one) == list(two)
     assert all(two[name].dtype == one[name].dtype for name in one)
+
+
+@pytest.mark.parametrize(("method", "spread"), [("vicreg", 0.01), ("dino", 0.001)])
+def test_a_collapse_of_each_method_is_told(
+    method: str, spread: float, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch
+) -> None:
+    kind = METHOD_KINDS[method]
+    monkeypatch.setattr(kind, "measure_spread", lambda self, embedding: torch.tensor(spread))
+    with caplog.at_level(logging.WARNING, "gca_dali"):
+        pretrain(_loader(method), _config(method), tmp_path)
+    (record,) = caplog.records
+    assert f"{kind.spread_name} must stay above {kind.collapsed_below:g}" in record.getMessage()
+
+
+def test_a_policy_of_one_global_view_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="num_views of the first group must be at least 2"):
+        pretrain(_loader(num_views=1), _config(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_local_views_that_the_encoder_cannot_take_are_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(run_module, "build_encoder", build_encoder)
+    config = _config("dino", encoder=EncoderConfig("mixer_s16_224", view_size_px=32))
+    with pytest.raises(ValueError, match=r"sizes that mixer_s16_224 takes, got 16 px"):
+        pretrain(_loader("dino"), config, tmp_path)
+
+
+def test_a_run_starts_from_weights_and_resumes_without_them(tmp_path: Path) -> None:
+    first = pretrain(_loader(), _config(num_epochs=1), tmp_path / "first")
+    config = _config("byol", init=str(first.checkpoint))
+    method: Any = run_module.PretrainRun(_loader(), config).method
+    weights = read_state(first.checkpoint)["module"]
+    for name, value in method.encoder.state_dict().items():
+        assert torch.equal(value, weights[f"encoder.{name}"]), name
+    fast, slow = (part.layers[0].weight for part in (method.encoder, method.slow_encoder))
+    assert torch.equal(fast, slow)
+    halted = pretrain(_loader(), config, tmp_path / "second", on_step=_stop_after(2))
+    again = run_module.PretrainRun(_loader(), _config("byol"))
+    again.restore(read_state(halted.checkpoint))
+    assert again.config.init == str(first.checkpoint)

@@ -16,6 +16,7 @@ import torch
 from gca_dali.common.state import read_state
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
+from gca_dali.ssl.presets import METHODS
 from gca_dali.ssl.pretrain import pretrain
 from pretrain_loader import PatternLoader
 
@@ -74,7 +75,7 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["simclr", "moco", "byol"])
+@pytest.mark.parametrize("method", METHODS)
 def test_two_processes_train_as_one_does(
     method: str, one_process: Path, two_processes: Path
 ) -> None:

@@ -18,6 +18,7 @@ from gca_dali.common.state import write_state
 from gca_dali.ssl.batch_norm import synchronise_batch_norm
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
+from gca_dali.ssl.presets import METHODS
 from gca_dali.ssl.pretrain import pretrain
 from gca_dali.ssl.processes import Processes
 from gca_dali.steps.batch import ViewBatch
@@ -37,8 +38,12 @@ def compare(out: Path, processes: Processes | None = None) -> None:
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double
     rank, world_size = (processes.rank, processes.world_size) if processes else (0, 1)
-    for method in ("simclr", "moco", "byol"):
-        loader = DoubleLoader(48, 16 // world_size, rank=rank, world_size=world_size)
+    for method in METHODS:
+        num_locals = 2 if method == "dino" else 0
+        batch_size = 16 // world_size
+        loader = DoubleLoader(
+            48, batch_size, rank=rank, world_size=world_size, num_locals=num_locals
+        )
         pretrain(loader, make_config(method), out / method)
 
 
