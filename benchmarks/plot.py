@@ -16,11 +16,12 @@ PROFILED = ("loader", "decode_only", "plan_views", "make_views", "rest")
 
 def audit_table(result: dict[str, Any]) -> list[str]:
     rows = [
-        "| policy | lesions kept | mean area | below tau | view overlap |",
-        "|---|---|---|---|---|",
+        "| policy | lesions kept | pairs that share one | mean area | below tau | view overlap |",
+        "|---|---|---|---|---|---|",
     ]
     for name, one in result["policies"].items():
-        numbers = (one["kept"], one["mean_area"], one["below_tau"], one["mean_pair_iou"])
+        names = ("kept", "pairs_share", "mean_area", "below_tau", "mean_pair_iou")
+        numbers = (one[name] for name in names)
         rows.append(f"| `{name}` | " + " | ".join(f"{number:.3f}" for number in numbers) + " |")
     return rows
 

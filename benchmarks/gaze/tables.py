@@ -35,8 +35,8 @@ def audit_table(result: dict[str, Any]) -> list[str]:
         "mass on lesions |",
         "|---|---|---|---|---|",
     ]
-    for name, one in result["gca"].items():
-        equal = result["gca_kept_at_equal_area"][name]
+    for name, one in result["gca_hold"].items():
+        equal = result["gca_hold_kept_at_equal_area"][name]
         rows.append(
             f"| {name} | {one['kept']:.3f} | {one['mean_area']:.3f} | "
             f"{'—' if equal is None else format(equal, '.3f')} | "

@@ -43,6 +43,7 @@ def demo(
         "images_per_second": done.images_per_second,
         "kept_mass": done.kept_mass,
         "lesions_kept": {"gca": gca.kept, "random": random.kept},
+        "pairs_share": {"gca": gca.pairs_share, "random": random.pairs_share},
         "mean_area": {"gca": gca.mean_area, "random": random.mean_area},
         "loss": {"first": done.first_loss, "last": done.last_loss, "steps": done.num_steps},
         "seconds": done.seconds,
@@ -81,6 +82,10 @@ def _show(done: DemoResult) -> RenderableType:
         "lesions kept",
         f"{gca.kept:.1%} by gca, {random.kept:.1%} by random crops (simulated gaze; windows of "
         f"{gca.mean_area:.0%} and {random.mean_area:.0%} of the image)",
+    )
+    facts.add_row(
+        "lesion shared",
+        f"by {gca.pairs_share:.1%} of the pairs of gca, {random.pairs_share:.1%} of random crops",
     )
     facts.add_row(
         "SimCLR",

@@ -21,7 +21,7 @@ COMMANDS = {
     "index": ("gca_dali.cli.index", "Read headers into a manifest; name what is refused."),
     "prepare": ("gca_dali.cli.prepare", "Decode once into shards; can be stopped and resumed."),
     "preview": ("gca_dali.cli.preview", "Image, saliency, windows and views side by side."),
-    "audit": ("gca_dali.cli.audit", "Per policy: lesions kept, window area, view overlap."),
+    "audit": ("gca_dali.cli.audit", "Per policy: lesions kept and shared, area, overlap."),
     "gaze": ("gca_dali.cli.gaze", "Recordings to maps; simulate, fit, evaluate, predict."),
     "pretrain": ("gca_dali.cli.pretrain", "SimCLR, MoCo, BYOL, VICReg or DINO on the loader."),
     "probe": ("gca_dali.cli.probe", "What pre-trained features are worth."),

@@ -70,7 +70,7 @@ class DemoResult:
     kept_mass : float
         Mean share of the saliency in the loader's windows.
     audits : dict of str to PolicyAudit
-        Lesions kept and window area of the policies gca and random.
+        Lesions kept and shared, and window area, of the policies gca and random.
     first_loss, last_loss : float
         Mean NT-Xent of the first and the last four steps.
     num_steps : int

@@ -158,7 +158,7 @@ def test_conditions_of_where():
 def count(source: SourceOptions, views: ViewOptions, machine: MachineOptions) -> Report:
     manifest = source.open()
     return Report(
-        {"rows": len(manifest), "size": views.size, "device": machine.device},
+        {"rows": len(manifest), "size": views.make_policy().size, "device": machine.device},
         f"{len(manifest)} rows",
     )
 

@@ -34,7 +34,7 @@ def contains(placed: PlacedWindows, points: np.ndarray) -> np.ndarray:
 def test_area_overlap_and_boxes_of_upright_windows_by_hand():
     placed = upright((0, 0, 50, 100), (25, 50, 50, 100))
     np.testing.assert_allclose(placed.area(), [[0.25, 0.25]])
-    np.testing.assert_allclose(placed.pair_iou(), [25 * 50 / (2 * 5000 - 25 * 50)])
+    np.testing.assert_allclose(placed.pair_iou(), [[25 * 50 / (2 * 5000 - 25 * 50)]])
     np.testing.assert_allclose(placed.share_of_boxes(np.array([[0, 80, 10, 40]])), [[0.5, 0.0]])
     assert upright((0, 0, 10, 10), (50, 50, 9, 9)).pair_iou() == 0.0
 
