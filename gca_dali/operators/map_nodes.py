@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 
 
 @do_not_convert
-def count_epochs(epoch_size: int) -> DataNode:
+def count_epochs(num_samples: int, *, num_shards: int = 1) -> DataNode:
     """Return the epoch that each sample of the pipeline belongs to, by counting them.
 
-    For readers, which go round for ever; DALI keeps the count in its checkpoints. Call it outside
-    of conditionals.
+    For readers with `pad_last_batch=True`, which go round for ever: their epochs end with a batch.
+    DALI keeps the count in its checkpoints. Call it outside of conditionals.
 
     Parameters
     ----------
-    epoch_size : int
-        Samples that this pipeline reads in one epoch, padding included:
-        `pipeline.reader_meta(name)["epoch_size_padded"]` over the number of shards.
+    num_samples : int
+        Of all shards, without padding: `reader_meta(name)["epoch_size"]`.
+    num_shards : int
+        As the reader has it.
 
     Returns
     -------
@@ -46,15 +47,24 @@ def count_epochs(epoch_size: int) -> DataNode:
     Raises
     ------
     ValueError
-        If it is not at least 1.
+        If a number is not at least 1.
+
+    Examples
+    --------
+    >>> files, index = fn.readers.file(files=paths, labels=range(9), pad_last_batch=True)
+    ... # doctest: +SKIP
+    >>> keys(index, epoch=count_epochs(9))  # doctest: +SKIP
     """
     from nvidia.dali import fn
 
-    check_at_least("epoch_size", epoch_size, 1)
-    batch_size = current_pipeline().max_batch_size
+    check_at_least("num_samples", num_samples, 1)
+    check_at_least("num_shards", num_shards, 1)
+    batch_size: int = current_pipeline().max_batch_size
+    # DALI pads every shard to whole batches of the largest one.
+    num_batches = -(-num_samples // (num_shards * batch_size))
 
     def count(batch: types.BatchInfo) -> np.ndarray:
-        return (batch.iteration * batch_size + np.arange(batch_size)) // epoch_size
+        return np.full(batch_size, batch.iteration // num_batches)
 
     return fn.external_source(source=count, batch=True, batch_info=True)  # type: ignore[return-value]
 
