@@ -2,9 +2,9 @@
 
     keys → saliency | predict_saliency → sample_windows → render_views
 
-Enters: batches, as readers and decoders of dynamic mode give them. Leaves: batches. The names,
-arguments and windows of `gca_dali.fn`; but nothing is built, so what is opened once there is opened
-by the user here: `open_table`, `open_predicted`. Next: operators of dynamic mode, or `batch.torch()`.
+Enters: batches, as readers and decoders of dynamic mode give them. Leaves: batches. Names and
+windows are those of `gca_dali.fn`; but nothing is built, so what is opened once there is opened by
+the user here: `open_table`, `open_predicted`. Next: operators of dynamic mode, `batch.torch()`.
 """
 
 from __future__ import annotations

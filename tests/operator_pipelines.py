@@ -21,7 +21,7 @@ from gca_dali.steps.decode import decode_grey
 
 @dataclass
 class Found:
-    """A batch of a pipeline: views of each group [B, v, C, H, W], windows [B, V, 4] and the rest."""
+    """A batch of a pipeline: views of each group, [B, v, C, H, W]; windows, [B, V, 4]; the rest."""
 
     views: list[np.ndarray]
     windows: np.ndarray
@@ -93,7 +93,7 @@ def unpack(outputs: tuple[Any, ...], num_groups: int) -> Found:
     return Found(arrays[:num_groups], np.concatenate([start, size], axis=-1), *others)
 
 
-def assert_same(found: Found, batch: Any, policy: Any) -> None:
+def assert_same(found: Found, batch: Any) -> None:
     """Compare with a `ViewBatch`, to the bit."""
     np.testing.assert_array_equal(found.keys[:, 0], batch.index.numpy())
     np.testing.assert_array_equal(found.windows, batch.windows.numpy())

@@ -100,6 +100,15 @@ class StrawEvent:
         self.stream.finish(self.end)
 
 
+class CurrentStream(nullcontext):
+    """The stream that CuPy works on."""
+
+    ptr = 4660
+
+    def synchronize(self) -> None:
+        """Do nothing: tables are sent at once."""
+
+
 def empty(shape: Any, dtype: Any) -> StrawArray:
     """Return an array full of rubbish."""
     array = np.empty(shape, dtype)
@@ -136,10 +145,16 @@ def make_cupy(queue: StrawStream) -> SimpleNamespace:
         Device=lambda number: nullcontext(),
         Event=partial(StrawEvent, queue),
         alloc_pinned_memory=PinnedMemory,
-        get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
+        get_current_stream=CurrentStream,
     )
-    types = {name: getattr(np, name) for name in ("uint8", "int32", "uint32", "float32", "bool_")}
-    return SimpleNamespace(cuda=cuda, empty=empty, asarray=np.array, **types)
+    same = ("uint8", "int32", "uint32", "float16", "float32", "bool_", "maximum", "repeat", "where")
+    return SimpleNamespace(
+        cuda=cuda,
+        empty=empty,
+        asarray=np.array,
+        stack=lambda arrays, axis=0: np.stack(arrays, axis).view(StrawArray),
+        **{name: getattr(np, name) for name in same},
+    )
 
 
 class StrawRunner:

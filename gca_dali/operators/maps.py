@@ -110,7 +110,7 @@ def check_has_map(table: SaliencyTable, index: np.ndarray) -> None:
         )
 
 
-def open_table(source: SaliencySource, manifest: Manifest | None) -> SaliencyTable:
+def open_table(source: SaliencySource, manifest: Manifest | None = None) -> SaliencyTable:
     """Return the table of a source of maps that needs no images.
 
     Raises
@@ -139,7 +139,7 @@ def open_table(source: SaliencySource, manifest: Manifest | None) -> SaliencyTab
 
 
 def open_predicted(
-    predictor: GazePredictor | PredictedTable, manifest: Manifest | None
+    predictor: GazePredictor | PredictedTable, manifest: Manifest | None = None
 ) -> PredictedTable:
     """Return the table that a predictor fills.
 

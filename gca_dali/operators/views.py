@@ -24,6 +24,7 @@ from gca_dali.policy.view_policy import ViewPolicy
 
 if TYPE_CHECKING:
     from gca_dali.operators.kernels import Kernels
+    from gca_dali.operators.windows import SampleWindows
 
 # DALI has no bfloat16.
 VIEW_TYPES = ("float32", "float16")
@@ -118,7 +119,7 @@ class RenderViews:
 class GazeViews:
     """Draws windows and renders their views: the two operators above in one call."""
 
-    windows: Any
+    windows: SampleWindows
     views: RenderViews
 
     def __call__(
@@ -128,6 +129,7 @@ class GazeViews:
 
         `more` are numbers of the law, as `SampleWindows.names` says, then perhaps ranges.
         """
+        check_same_length(images=images, saliency=maps, keys=keys)
         num = len(self.windows.names)
         shapes = [np.array(image.shape[:2]) for image in read_images(images)]
         plan = self.windows(maps, keys, shapes, *more[:num])

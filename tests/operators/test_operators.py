@@ -13,7 +13,7 @@ from operator_pipelines import assert_same, run_pipeline
 def compare(loader: GCALoader, **how) -> int:
     num = 0
     for found, batch in zip(run_pipeline(loader, **how), loader, strict=True):
-        assert_same(found, batch, loader.policy)
+        assert_same(found, batch)
         num += 1
     return num
 
