@@ -49,4 +49,4 @@ def main(folder: str, masks: str, size: int = 224, batch_size: int = 16) -> tupl
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(sys.argv[1], sys.argv[2])

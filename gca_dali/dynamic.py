@@ -250,7 +250,9 @@ def _call(
         outputs = found if isinstance(found, tuple) else (found,)
         # Dynamic mode reads arrays without their strides, and what is read-only not at all.
         made = [
-            ndd.as_batch([np.require(a, requirements="CW") for a in output], layout=layout or None)
+            ndd.as_batch(
+                [np.require(a, requirements=["C", "W"]) for a in output], layout=layout or None
+            )
             if device == "cpu"
             else ndd.as_batch(output, layout=layout or None)
             for output, layout in zip(outputs, layouts, strict=True)
@@ -264,4 +266,5 @@ def _stream() -> Any:
 
     from gca_dali_kernels.launch import stream_at
 
-    return stream_at(ndd.EvalContext.current().cuda_stream.handle)
+    stream = ndd.EvalContext.current().cuda_stream
+    return stream_at(None if stream is None else stream.handle)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gca_dali.report.bench import Throughput
 
 app = make_app()
-LOADERS = ("gca", "dali", "torchvision")
+LOADERS = ("gca", "gca_fn", "dali", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def bench(
 ) -> Report:
     """Measure images per second side by side; ratios are medians over interleaved rounds.
 
-    --policy is what gca makes; the others make views of the same numbers, sizes and areas.
+    --policy is what gca makes, and gca_fn by operators in a DALI pipeline; the others make views
+    of the same numbers, sizes and areas.
     """
     import tempfile
 

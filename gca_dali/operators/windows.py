@@ -23,9 +23,12 @@ from gca_dali.operators.inputs import (
 
 if TYPE_CHECKING:
     from nvidia.dali.data_node import DataNode
+    from nvidia.dali.experimental.dynamic import Batch
 
     from gca_dali.operators.kernels import Kernels
     from gca_dali.policy.view_policy import ViewPolicy
+
+    Number = float | DataNode | Batch | Sequence[float]
 
 LAWS_OF = {"tau": ("hold", "rejection"), "rho": ("relative",)}
 
@@ -66,15 +69,15 @@ class Windows(NamedTuple):
 
 
 class Numbers(TypedDict, total=False):
-    """Numbers of the law that may differ from sample to sample: one for all, or a DataNode.
+    """Numbers of the law that may differ from sample to sample: one for all, a DataNode or a batch.
 
     `tau` is for groups with the law "hold" or "rejection", `rho` for those with "relative", `flip`
     for all.
     """
 
-    tau: float | DataNode
-    rho: float | DataNode
-    flip: float | DataNode
+    tau: Number
+    rho: Number
+    flip: Number
 
 
 def check_name_of_number(name: str) -> None:

@@ -51,7 +51,7 @@ def measure(
     ----------
     work : Workload
     names : sequence of str
-        Of "gca", "dali", "torchvision".
+        Of "gca", "gca_fn", "dali", "torchvision".
     num_rounds : int
     seconds : float
         Time per loader and round, about.

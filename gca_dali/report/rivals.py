@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gca_dali.data.fetch import Fetcher, make_dali_fetcher
 from gca_dali.steps.decode import decode_grey
 from gca_dali.steps.device import CPU
@@ -153,7 +155,35 @@ def gca(work: Workload) -> Iterator[int]:
             yield len(batch)
 
 
-RIVALS = {"gca": gca, "dali": dali, "torchvision": torchvision}
+def gca_fn(work: Workload) -> Iterator[int]:
+    """Make the views of `gca` with operators, in a pipeline as a user of DALI writes it."""
+    import nvidia.dali.fn as fn
+    from nvidia.dali import pipeline_def
+
+    import gca_dali.fn as gfn
+    from gca_dali.steps.saliency import load_saliency
+
+    fetcher = make_dali_fetcher(work.manifest)
+    batches = read_forever(work, fetcher)
+    rows = cycle(range(len(work.manifest)))
+    table = load_saliency(work.saliency, work.manifest)
+    policy = work.made.replace(mean=MEAN, deviation=DEVIATION)
+
+    def number_rows() -> list[Any]:
+        return [np.array(next(rows)) for _ in range(work.batch_size)]
+
+    @pipeline_def(**work.dali_options)
+    def define() -> tuple[Any, ...]:
+        images = decode(work, fetcher.gives, batches)
+        keys = gfn.keys(fn.external_source(number_rows, batch=True), epoch=0)
+        saliency = gfn.saliency(keys, table, device="cpu" if work.device == CPU else "gpu")
+        views, windows = gfn.gaze_views(images, saliency, keys, policy=policy)
+        return (*views, windows.start, windows.size)
+
+    return run_forever(define())
+
+
+RIVALS = {"gca": gca, "gca_fn": gca_fn, "dali": dali, "torchvision": torchvision}
 
 
 def read_forever(work: Workload, fetcher: Fetcher) -> Iterator[list[Any]]:

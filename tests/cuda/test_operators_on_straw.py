@@ -123,8 +123,8 @@ def test_numbers_and_ranges_come_by_the_host(straw):
         sample = SampleWindows(policy, 7, kernels, ("rho",))
         both = GazeViews(sample, RenderViews(policy, 7, kernels))
         relay = Relay(both)
-        relay.put(keys, rho, wanted)
-        results.append(relay(place(images), place(maps), None))
+        token = relay.put(keys, rho, wanted)
+        results.append(relay(place(images), place(maps), token))
     found, expected = results
     for mine, other in zip(found[1:], expected[1:], strict=True):
         for a, b in zip(mine, other, strict=True):

@@ -16,7 +16,7 @@ from nvidia.dali.plugin.pytorch import DALIGenericIterator, LastBatchPolicy
 
 import gca_dali.fn as gfn
 from gca_dali import GCALoader, Manifest, ViewPolicy
-from operator_pipelines import assert_same, unpack
+from operator_pipelines import Found, assert_same, unpack
 
 POLICY = ViewPolicy.gca_dino(size=32)
 NAMES = ["globals", "locals", "start", "size", "turns", "retained", "grown", "focus", "keys"]
@@ -123,16 +123,13 @@ def test_a_batch_of_several_epochs(manifest):
     rows = np.array([(index, epoch) for epoch in (0, 1) for index in range(11)], np.int64)
     pipeline = define()
     pipeline.build()
-    found = vars(unpack(pipeline.run(), 2))
+    found = unpack(pipeline.run(), 2)
     for epoch in (0, 1):
+        part = slice(11 * epoch, 11 * epoch + 11)
+        others = [found.windows, found.turns, found.retained, found.grown, found.focus, found.keys]
+        views = [group[part] for group in found.views]
         (batch,) = loader
-        part = {
-            name: [one[11 * epoch :][:11] for one in value]
-            if name == "views"
-            else value[11 * epoch :][:11]
-            for name, value in found.items()
-        }
-        assert_same(type(unpack(pipeline.run(), 2))(**part), batch)
+        assert_same(Found(views, *(one[part] for one in others)), batch)
 
 
 def test_memory_is_flat():

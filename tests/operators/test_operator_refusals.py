@@ -44,7 +44,9 @@ def run(body: Callable[[], Any], device_id: int | None = None, **options: Any) -
         pipeline._build_graph()
 
 
-def views(image=IMAGE, saliency=MAP, key=KEY, policy=POLICY, **options: Any) -> Any:
+def views(
+    image: Any = IMAGE, saliency: Any = MAP, key: Any = KEY, policy: Any = POLICY, **options: Any
+) -> Any:
     nodes = [feed(one) for one in (image, saliency, key)]
     return gfn.gaze_views(*nodes, policy=policy, **options)[0]
 

@@ -12,18 +12,21 @@ import pytest
 from gca_dali.data.manifest import Manifest
 from gca_dali.prepare.run import StoreOptions, prepare_store
 from gca_dali.report.bench import Throughput, measure
+from gca_dali.report.rivals import RIVALS
 from gca_dali.report.workload import Workload
 
 
 def test_json_has_the_keys_of_the_contract(phantoms):
-    options = "--loaders gca dali --batch-size 4 --size 32 --rounds 2 --seconds 0.1 --device cpu"
+    options = (
+        "--loaders gca gca_fn dali --batch-size 4 --size 32 --rounds 2 --seconds 0.1 --device cpu"
+    )
     command = [sys.executable, "-m", "gca_dali.cli.main", "bench", str(phantoms / "images")]
     command += [*options.split(), "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert set(result) == {"decode_only", "loaders", "device", "workload"}
-    assert list(result["loaders"]) == ["gca", "dali"]
+    assert list(result["loaders"]) == ["gca", "gca_fn", "dali"]
     for row in result["loaders"].values():
         assert row["images_per_second"] > 0 and row["ratio_to_decode_only"] > 0
 
@@ -32,7 +35,7 @@ def test_json_has_the_keys_of_the_contract(phantoms):
 def test_a_store_is_measured_as_files_are(phantoms, tmp_path, encoding):
     prepare_store(Manifest.from_csv(phantoms / "labels.csv"), tmp_path, StoreOptions(64, encoding))
     work = Workload(Manifest.open(tmp_path), batch_size=4, size=32)
-    decode_only, loaders = measure(work, ["gca", "dali", "torchvision"], num_rounds=2, seconds=0.1)
+    decode_only, loaders = measure(work, list(RIVALS), num_rounds=2, seconds=0.1)
     assert all(min(one.rates) > 0 for one in (decode_only, *loaders))
 
 
