@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gca_dali.operators.kernels import Kernels
     from gca_dali.policy.view_policy import ViewPolicy
 
-    Number = float | DataNode | Batch | Sequence[float]
+    Number: TypeAlias = "float | DataNode | Batch | Sequence[float]"
 
 LAWS_OF = {"tau": ("hold", "rejection"), "rho": ("relative",)}
 
