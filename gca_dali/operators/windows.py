@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -23,12 +23,9 @@ from gca_dali.operators.inputs import (
 
 if TYPE_CHECKING:
     from nvidia.dali.data_node import DataNode
-    from nvidia.dali.experimental.dynamic import Batch
 
     from gca_dali.operators.kernels import Kernels
     from gca_dali.policy.view_policy import ViewPolicy
-
-    Number: TypeAlias = "float | DataNode | Batch | Sequence[float]"
 
 LAWS_OF = {"tau": ("hold", "rejection"), "rho": ("relative",)}
 
@@ -75,9 +72,9 @@ class Numbers(TypedDict, total=False):
     for all.
     """
 
-    tau: Number
-    rho: Number
-    flip: Number
+    tau: float | DataNode | Any
+    rho: float | DataNode | Any
+    flip: float | DataNode | Any
 
 
 def check_name_of_number(name: str) -> None:
