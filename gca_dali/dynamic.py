@@ -20,9 +20,11 @@ from gca_dali.gaze.predicted import PredictedTable
 from gca_dali.gaze.table import SaliencyTable
 from gca_dali.operators.inputs import check_epoch, check_seed
 from gca_dali.operators.kernels import CpuKernels, Kernels
-from gca_dali.operators.maps import MakeKeys, PredictMaps, TakeMaps, open_predicted, open_table
+from gca_dali.operators.maps import MakeKeys, PredictMaps, TakeMaps
+from gca_dali.operators.numbers import Numbers, check_name_of_number
+from gca_dali.operators.tables import open_predicted, open_table
 from gca_dali.operators.views import GazeViews, RenderViews, check_policy
-from gca_dali.operators.windows import Numbers, SampleWindows, Windows, check_name_of_number
+from gca_dali.operators.windows import SampleWindows, Windows
 
 if TYPE_CHECKING:
     from nvidia.dali.experimental.dynamic import Batch

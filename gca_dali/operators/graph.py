@@ -6,11 +6,10 @@ graph is built is refused here: where nodes are, what kind of pipeline it is.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from gca_dali.operators.relay import Relay
 
 if TYPE_CHECKING:
     from nvidia.dali import Pipeline
@@ -134,25 +133,3 @@ def call_batched(
         *inputs, function=function, device=device, batch_processing=True, **options
     )
     return tuple(found) if len(layouts) > 1 else (found,)
-
-
-class Relay:
-    """Hands host batches to a function that runs on the GPU, where they would cost a wait.
-
-    DALI runs each operator once per batch, in order, and `put` before the call that depends on its
-    token. An empty branch of a conditional runs neither.
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-        self._waiting: deque[list[list[np.ndarray]]] = deque()
-
-    def put(self, *batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Keep copies of host batches; DALI takes its memory back. Return a token per sample."""
-        self._waiting.append([[array.copy() for array in batch] for batch in batches])
-        return [np.zeros(1, np.uint8)] * len(batches[0])
-
-    def __call__(self, *batches: Sequence[Any]) -> Any:
-        """Call the function with what is on the GPU, all but the token, and what was put."""
-        *there, _ = batches
-        return self.function(*there, *self._waiting.popleft())

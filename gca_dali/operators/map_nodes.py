@@ -14,7 +14,8 @@ from nvidia.dali.pipeline import do_not_convert
 from gca_dali.common.checks import check_at_least, check_choice
 from gca_dali.operators.graph import call_batched, check_node, current_pipeline
 from gca_dali.operators.inputs import check_epoch
-from gca_dali.operators.maps import MakeKeys, PredictMaps, TakeMaps, open_predicted, open_table
+from gca_dali.operators.maps import MakeKeys, PredictMaps, TakeMaps
+from gca_dali.operators.tables import open_predicted, open_table
 
 if TYPE_CHECKING:
     from nvidia.dali import types

@@ -12,14 +12,9 @@ from nvidia.dali.pipeline import do_not_convert
 
 from gca_dali.operators.graph import call_batched, check_node, choose_kernels, current_pipeline
 from gca_dali.operators.inputs import check_seed
+from gca_dali.operators.numbers import Numbers, check_name_of_number, with_numbers
 from gca_dali.operators.views import GazeViews, RenderViews, check_policy
-from gca_dali.operators.windows import (
-    Numbers,
-    SampleWindows,
-    Windows,
-    check_name_of_number,
-    with_numbers,
-)
+from gca_dali.operators.windows import SampleWindows, Windows
 
 if TYPE_CHECKING:
     from nvidia.dali.data_node import DataNode

@@ -15,8 +15,8 @@ import gca_dali.fn as gfn
 from gca_dali import ViewPolicy
 from gca_dali.gaze.table import centre_map
 from gca_dali.operators.cuda_kernels import CudaKernels
-from gca_dali.operators.graph import Relay
 from gca_dali.operators.kernels import CpuKernels
+from gca_dali.operators.relay import Relay
 from gca_dali.operators.views import GazeViews, RenderViews
 from gca_dali.operators.windows import SampleWindows, Windows
 from straw_gpu import StrawArray

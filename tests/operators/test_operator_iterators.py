@@ -11,8 +11,13 @@ from typing import Any
 import numpy as np
 import nvidia.dali.fn as fn
 import pytest
+import torch
 from nvidia.dali import Pipeline, pipeline_def, types
-from nvidia.dali.plugin.pytorch import DALIGenericIterator, LastBatchPolicy
+from nvidia.dali.plugin.pytorch import (
+    DALIClassificationIterator,
+    DALIGenericIterator,
+    LastBatchPolicy,
+)
 
 import gca_dali.fn as gfn
 from gca_dali import GCALoader, Manifest, ViewPolicy
@@ -86,6 +91,33 @@ def test_an_iterator_of_dali_goes_through_epochs_and_shards(manifest, expected, 
                     np.testing.assert_array_equal(window, expected[tuple(key)])
             iterator.reset()
         assert seen == {(index, epoch): 1 for index in range(len(manifest))}
+
+
+def test_an_iterator_of_classification(manifest):
+    num = len(manifest)
+
+    @pipeline_def(batch_size=4, num_threads=2, device_id=None)
+    def define():
+        encoded, index = fn.readers.file(
+            files=manifest.files, labels=list(range(num)), pad_last_batch=True, name="reader"
+        )
+        keys = gfn.keys(index, epoch=gfn.count_epochs(num))
+        images = fn.decoders.image(encoded, output_type=types.GRAY)
+        maps = gfn.saliency(keys, "centre")
+        return gfn.gaze_views(images, maps, keys, policy=POLICY)[0][0], index
+
+    batches = DALIClassificationIterator(
+        define(), reader_name="reader", last_batch_policy=LastBatchPolicy.PARTIAL, auto_reset=True
+    )
+    epochs = [
+        [(batch["data"].clone(), batch["label"].flatten().tolist()) for (batch,) in batches]
+        for _ in range(2)
+    ]
+    for epoch in epochs:
+        assert [label for _, labels in epoch for label in labels] == list(range(num))
+        assert [tuple(views.shape) for views, _ in epoch] == [(n, 2, 1, 32, 32) for n in (4, 4, 3)]
+    # Another epoch, other views.
+    assert not torch.equal(epochs[0][0][0], epochs[1][0][0])
 
 
 def test_a_checkpoint_goes_on_with_the_same_views(manifest):

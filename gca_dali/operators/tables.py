@@ -1,0 +1,92 @@
+"""Sources of maps, opened once.
+
+Enters: what a user names. Leaves: a table of maps by sample index. Next: `maps`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gca_dali.gaze.predicted import PredictedTable
+from gca_dali.gaze.table import SaliencyTable, centre_map, check_map, quantise_maps
+from gca_dali.steps.saliency import find_predictor, load_saliency
+
+if TYPE_CHECKING:
+    from gca_dali.data.manifest import Manifest
+    from gca_dali.gaze.predictor import GazePredictor
+    from gca_dali.steps.saliency import SaliencySource
+
+
+class SameMap(SaliencyTable):
+    """One map for every sample, however many there are."""
+
+    def take(self, index: np.ndarray, images: Sequence[Any] | None = None) -> np.ndarray:
+        """Return the map for each of some samples, uint8, [B, h, w]."""
+        return self.maps[np.zeros(len(index), np.int64)]
+
+
+def check_has_map(table: SaliencyTable, index: np.ndarray) -> None:
+    """Raise ValueError if an index lies outside of a table."""
+    num_rows = len(table.row)
+    if not isinstance(table, SameMap) and (index >= num_rows).any():
+        raise ValueError(
+            f"keys must be of samples with a map, 0 to {num_rows - 1}, got "
+            f"{index[index >= num_rows][0]}. The index is the place of the sample among the maps."
+        )
+
+
+def open_table(source: SaliencySource, manifest: Manifest | None = None) -> SaliencyTable:
+    """Return the table of a source of maps that needs no images.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the source is none, or predicts, or finds maps by path and there is no manifest.
+    """
+    if isinstance(source, SaliencyTable):
+        return source
+    if isinstance(source, str) and source == "centre":
+        return SameMap(quantise_maps([centre_map()]), np.zeros(1, np.int64))
+    if isinstance(source, np.ndarray):
+        maps = quantise_maps(check_map(m, f"source[{i}]") for i, m in enumerate(source))
+        return SaliencyTable(maps, np.arange(len(maps)))
+    if source is None or find_predictor(source) is not None:
+        raise TypeError(
+            f"source must be a table, an array, a folder of maps or 'centre', got "
+            f"{type(source).__name__}. predict_saliency asks a predictor."
+        )
+    if manifest is None:
+        raise ValueError(
+            f"manifest must be given to find the maps of {source} by the paths of the images, got "
+            "None. Pass the Manifest whose rows the keys count."
+        )
+    return load_saliency(source, manifest)
+
+
+def open_predicted(
+    predictor: GazePredictor | PredictedTable, manifest: Manifest | None = None
+) -> PredictedTable:
+    """Return the table that a predictor fills.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no predictor, or there is no manifest.
+    """
+    if isinstance(predictor, PredictedTable):
+        return predictor
+    found = find_predictor(predictor)
+    if found is None:
+        raise TypeError(
+            f"predictor must be a GazePredictor, got {type(predictor).__name__}. saliency takes "
+            "maps that exist."
+        )
+    if manifest is None:
+        raise ValueError(
+            "manifest must be given to keep what is predicted, got None. Pass the Manifest whose "
+            "rows the keys count."
+        )
+    return PredictedTable.open(found, manifest)
