@@ -163,7 +163,7 @@ def _run_child(module: str, *arguments: str) -> tuple[list[dict], str]:
     Libraries may print as well: lines that are no JSON object are passed over.
     """
     # The child must find the same package, also from a checkout that is not installed.
-    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
+    paths = [str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     try:
         child = subprocess.run(

@@ -45,7 +45,7 @@ def test_every_command_that_takes_a_manifest_follows_links_when_told(name):
     if shown & {"MANIFEST", "SRC"}:
         assert "--allow-outside" in options
     else:
-        assert name in ("demo", "doctor")
+        assert name in ("demo", "doctor", "export")
     assert {"--json", "--quiet", "--debug"} <= options
 
 

@@ -12,6 +12,7 @@ from gca_dali.pipeline import build_pipeline
 from gca_dali.runners import cuda as cuda_views
 from gca_dali.runners.cuda import CudaViews, DeviceImages
 from gca_dali.runners.device_table import DeviceTable
+from gca_dali.steps.read import BatchSource
 from gca_dali_kernels.resident import Sender
 from straw_gpu import read_images
 from straw_loader import STREAM, TOLERANCE, StrawPipeline, assert_same_batch, put_on_straw
@@ -126,6 +127,9 @@ def test_the_graph_of_a_gpu(deep_rows, expected, phantoms, monkeypatch):
     """A GPU decodes 8 bits; 16 bits come from the CPU with the ranges of their values."""
     manifest = Manifest.from_csv(phantoms / "labels.csv")
     loader = GCALoader(manifest, ViewPolicy.random(), batch_size=2, device="cpu")
+    # On the CPU a set of PNGs needs no decoder of DALI's.
+    source = BatchSource(manifest, loader.quarantine, 0, 1, "cuda:1")
+    vars(loader)["source"] = source
     loader.source.is_deep[deep_rows] = True
     deep = bool(loader.source.is_deep.any())
     graphs, decoders, decode = [], [], fn.decoders.image

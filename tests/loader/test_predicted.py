@@ -198,7 +198,7 @@ def test_a_map_without_its_image_is_refused(manifest):
 
 
 def test_audit_and_preview_take_a_predictor(manifest, phantoms, tmp_path, monkeypatch):
-    monkeypatch.setattr("gca_dali.report.audit.NUM_WINDOWS", 400)
+    monkeypatch.setattr("gca_dali.report.audit.NUM_DRAWS", 200)
     predictor = make_predictor()
     boxes = read_boxes_csv(phantoms / "boxes.csv", manifest)
     policies = {"gca": POLICY}

@@ -48,7 +48,7 @@ def test_ratios_are_taken_within_a_round():
 def test_an_unknown_loader_is_refused(phantoms):
     work = Workload(Manifest.from_folder(phantoms / "images"), batch_size=4)
     with pytest.raises(
-        ValueError, match="loaders must be one of 'gca', 'dali', 'torchvision', got"
+        ValueError, match="loaders must be one of 'gca', 'gca_fn', 'dali', 'torchvision', got"
     ):
         measure(work, ["webdataset"])
 

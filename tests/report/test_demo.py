@@ -17,7 +17,7 @@ from gca_dali.report import demo as demo_module
 def shortened(monkeypatch):
     for name, value in (("NUM_IMAGES", 8), ("BATCH_SIZE", 4), ("VIEW_PX", 32), ("NUM_STEPS", 3)):
         monkeypatch.setattr(demo_module, name, value)
-    for name, value in (("NUM_RECORDINGS", 16), ("NUM_FIT_EPOCHS", 2), ("FIT_INPUT_PX", 64)):
+    for name, value in (("NUM_RECORDINGS", 48), ("NUM_FIT_EPOCHS", 8), ("FIT_INPUT_PX", 64)):
         monkeypatch.setattr(demo_module, name, value)
     monkeypatch.setattr(audit_module, "NUM_DRAWS", 500)
 
@@ -34,7 +34,7 @@ def test_json_tells_of_every_link_of_the_chain(tmp_path):
     assert found["preview"] == str(out / "preview.png")
     assert Image.open(out / "preview.png").width > 1000
     assert len(list((out / "phantoms" / "images").iterdir())) == found["images"] == 8
-    assert found["saliency"].startswith("simulated gaze: predicted, learned from 16 recordings")
+    assert found["saliency"].startswith("simulated gaze: predicted, learned from 48 recordings")
     assert found["predictor"]["seconds"] > 0 and 0 < found["predictor"]["cc"] < 1
     assert found["images_per_second"] > 0
     assert 0.5 <= found["kept_mass"] <= 1.0

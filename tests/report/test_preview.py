@@ -179,6 +179,7 @@ def test_windows_are_drawn_where_they_lie(made):
         views=made.samples[0].views[:1],
         facts=made.samples[0].facts[:1],
         lesions=np.zeros((0, 4)),
+        focus=None,  # its ring has the colour of the view
     )
     pixels = np.asarray(draw_sheet(replace(made, samples=(sample,), groups=(slice(0, 1),))))
     colour = ImageColor.getrgb(view_colour(0))

@@ -150,7 +150,8 @@ def test_a_study_stops_resumes_and_makes_its_tables(phantom_folder: Path, tmp_pa
     assert names == {"untrained-none-0", "random-byol-0", "gca-byol-0"}
     report = json.loads((folder / "gca-byol-0.json").read_text())
     assert report["settings"]["gaze"]["simulated"] is True
-    assert report["pretraining"]["num_steps"] == 6 and report["crops"]["retained"] >= 0.92
+    assert report["pretraining"]["num_steps"] == 6 and report["crops"]["grown"] == 0
+    assert report["crops"]["retained"] > 0.5
     assert set(report["linear"]) == {"0.5", "1"} and report["seconds"]["pretraining"]["wall"] > 0
     images = json.loads((folder / "test_images.json").read_text())
     guess = report["linear"]["1"]["guess"]

@@ -119,9 +119,10 @@ def _line_px(view: int, grid: Grid) -> float:
 def _windows(sample: Sample, grid: Grid) -> tuple[list[np.ndarray], list[tuple[str, float]]]:
     """Return polygons and lines (colour, width) of the windows, and of the ring about the focus."""
     # An earlier line of a few is wider, so that both show where two windows share an edge.
-    more = [max(3 - v, 0) if len(grid.sizes) <= 4 else 0 for v in range(len(grid.sizes))]
+    last = len(grid.sizes) - 1
+    more = [last - v if last < 4 else 0 for v in range(last + 1)]
     polygons = list(sample.corners)
-    lines = [(view_colour(v), _line_px(v, grid) + more[v]) for v in range(len(grid.sizes))]
+    lines = [(view_colour(v), _line_px(v, grid) + more[v]) for v in range(last + 1)]
     if sample.focus is not None:
         angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)[:, None]
         scale = max(sample.image.shape[0] / PANEL_PX, sample.image.shape[1] / MOST_WIDTH_PX)
