@@ -16,6 +16,7 @@ import numpy as np
 from gca_dali.common.checks import check_at_least
 from gca_dali.common.machine import MachineFaultError, Patience, is_machine_fault
 from gca_dali.pipeline import ViewMaker, build_pipeline
+from gca_dali.policy.files import check_text, to_text
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.runners.cpu import CpuViews
 from gca_dali.runners.resident import ResidentPipeline
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from gca_dali.runners.cuda import CudaViews
     from gca_dali.steps.batch import ViewBatch
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class GCALoader:
@@ -272,6 +273,7 @@ class GCALoader:
             "version": STATE_VERSION,
             "manifest": self.manifest.fingerprint,
             "seed": self.config.seed,
+            "policy": to_text(self.policy),
             "epoch": self.epoch,
             "position": self.position,
             "quarantine": {str(i): reason for i, reason in self.quarantine.reasons.items()},
@@ -283,7 +285,7 @@ class GCALoader:
         Raises
         ------
         ValueError
-            If the state is of another manifest, seed or version.
+            If the state is of another manifest, seed, policy or version.
         """
         mine = self.state_dict()
         for name in ("version", "manifest", "seed"):
@@ -292,6 +294,7 @@ class GCALoader:
                     f"{name} must be that of the loader, {mine[name]}, got {state.get(name)}. "
                     "Resume with the data and seed that the state was saved with."
                 )
+        check_text(state["policy"], self.policy)
         self.epoch, self.position = int(state["epoch"]), int(state["position"])
         self.quarantine.reasons = {int(i): reason for i, reason in state["quarantine"].items()}
         self._resumed = True

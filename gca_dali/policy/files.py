@@ -50,6 +50,47 @@ def from_dict(kind: type[Policy], data: dict[str, Any]) -> Policy:
     return build("", data, kind)
 
 
+def to_text(policy: Any) -> str:
+    """Return a policy as one line of JSON, for states and checkpoints."""
+    return json.dumps(to_dict(policy), sort_keys=True)
+
+
+def check_text(saved: str, policy: Any) -> None:
+    """Compare a policy with one that `to_text` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is another, or of other laws; the first part that differs is named.
+    """
+    saved_data, data = json.loads(saved), to_dict(policy)
+    versions = saved_data.get(VERSION_KEY), data[VERSION_KEY]
+    if versions[0] != versions[1]:
+        raise ValueError(
+            f"policy must be of {VERSION_KEY} {versions[1]}, got {versions[0]}: its laws draw "
+            "other windows. Go on with the version of gca_dali that saved it, or begin anew."
+        )
+    difference = _find_difference(saved_data, data)
+    if difference is not None:
+        name, before, now = difference
+        raise ValueError(
+            f"policy must be that of the state, {name} {before}, got {now}. Resume with the policy "
+            "that the state was saved with."
+        )
+
+
+def _find_difference(first: Any, second: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """Return name and values of the first part in which plain data differs."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        pairs = [(key, first.get(key), second.get(key)) for key in sorted({*first, *second})]
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        pairs = [(str(i), *pair) for i, pair in enumerate(zip(first, second, strict=True))]
+    else:
+        return None if first == second else (name, first, second)
+    found = (_find_difference(a, b, f"{name}.{key}".strip(".")) for key, a, b in pairs)
+    return next((difference for difference in found if difference is not None), None)
+
+
 def write(data: dict[str, Any], path: Path) -> None:
     """Write plain data to a file.
 

@@ -10,6 +10,7 @@ from gca_dali import GCALoader, Manifest, ViewPolicy
 from gca_dali.image.read import read_image
 from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Appearance, Crop
+from gca_dali_kernels.law import LAW_VERSION
 
 SMALL = {"size": 48}
 
@@ -194,6 +195,17 @@ def test_a_state_of_other_data_or_seed_is_refused(make):
         make(seed=1).load_state_dict(state)
     with pytest.raises(ValueError, match="manifest must be that of the loader"):
         make(rows=np.arange(8), saliency="centre").load_state_dict(state)
+
+
+def test_a_state_of_another_policy_is_refused(make):
+    state = make().state_dict()
+    message = r"groups.0.crop.rho 0.9, got 0.8. Resume with the policy"
+    with pytest.raises(ValueError, match=message):
+        make(ViewPolicy.gca(rho=0.8, **SMALL)).load_state_dict(state)
+    state["policy"] = state["policy"].replace(f'"law_version": {LAW_VERSION}', '"law_version": 1')
+    message = f"policy must be of law_version {LAW_VERSION}, got 1: its laws draw other windows"
+    with pytest.raises(ValueError, match=message):
+        make().load_state_dict(state)
 
 
 def test_batches_stay_whole_while_the_loader_goes_on(make):
