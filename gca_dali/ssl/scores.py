@@ -136,34 +136,56 @@ def _measure(predictions: Predictions, weights: np.ndarray) -> dict[str, np.ndar
         "accuracy": weights @ (guess == label) / total,
         "mae": weights @ np.abs(guess - label) / total,
         "auc": _macro_auc(predictions.probability, label, weights),
-        "kappa": _quadratic_kappa(guess, label, predictions.probability.shape[1], weights),
+        "kappa": quadratic_kappa(guess, label, predictions.probability.shape[1], weights),
     }
 
 
-def _macro_auc(probability: np.ndarray, label: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average the AUC of each class that has images on both sides; ties count half."""
-    aucs = []
-    for name in range(probability.shape[1]):
-        order = np.argsort(probability[:, name], kind="stable")
-        value, positive = probability[order, name], (label == name)[order]
-        starts = np.flatnonzero(np.r_[True, value[1:] != value[:-1]])
-        sorted_weights = weights[:, order]
-        inside = np.add.reduceat(sorted_weights * positive, starts, axis=1)
-        outside = np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
-        below = np.cumsum(outside, axis=1) - outside / 2
-        pairs = inside.sum(1) * outside.sum(1)
-        wins = (inside * below).sum(1)
-        aucs.append(np.divide(wins, pairs, out=np.full(len(weights), np.nan), where=pairs > 0))
-    table = np.stack(aucs)
-    known = ~np.isnan(table)
-    sums, counts = np.where(known, table, 0).sum(0), known.sum(0)
-    return np.divide(sums, counts, out=np.full(len(weights), np.nan), where=counts > 0)
+def weighted_auc(value: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the area under the ROC curve under R weightings of M images; ties count half.
+
+    Parameters
+    ----------
+    value : numpy.ndarray, float64, [M]
+        Higher where the image is more likely positive.
+    positive : numpy.ndarray, bool, [M]
+        Which are.
+    weights : numpy.ndarray, float64, [R, M]
+        How often each image counts.
+
+    Returns
+    -------
+    numpy.ndarray, float64, [R]
+        NaN where one side has no weight.
+    """
+    order = np.argsort(value, kind="stable")
+    value, positive, weights = value[order], positive[order], weights[:, order]
+    starts = np.flatnonzero(np.r_[True, value[1:] != value[:-1]])
+    inside = np.add.reduceat(weights * positive, starts, axis=1)
+    outside = np.add.reduceat(weights * ~positive, starts, axis=1)
+    below = np.cumsum(outside, axis=1) - outside / 2
+    pairs = inside.sum(1) * outside.sum(1)
+    wins = (inside * below).sum(1)
+    return np.divide(wins, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
-def _quadratic_kappa(
+def quadratic_kappa(
     guess: np.ndarray, label: np.ndarray, num_classes: int, weights: np.ndarray
 ) -> np.ndarray:
-    """Cohen's kappa with squared distance of the grades; 1 where nothing can disagree."""
+    """Return Cohen's kappa with squared distance of the grades, under R weightings of M images.
+
+    Parameters
+    ----------
+    guess, label : numpy.ndarray, int64, [M]
+        Guessed and true grade of each image, below `num_classes`.
+    num_classes : int
+    weights : numpy.ndarray, float64, [R, M]
+        How often each image counts.
+
+    Returns
+    -------
+    numpy.ndarray, float64, [R]
+        1 where nothing can disagree.
+    """
     grades = np.eye(num_classes)
     given, true = weights @ grades[guess], weights @ grades[label]
     observed = weights @ ((guess - label) ** 2).astype(np.float64)
@@ -172,3 +194,13 @@ def _quadratic_kappa(
     expected = np.einsum("rk,kl,rl->r", given, distance, true) / weights.sum(1)
     agreement = np.divide(observed, expected, out=np.zeros_like(observed), where=expected > 0)
     return 1 - agreement
+
+
+def _macro_auc(probability: np.ndarray, label: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average the AUC of each class that has images on both sides."""
+    table = np.stack(
+        [weighted_auc(column, label == name, weights) for name, column in enumerate(probability.T)]
+    )
+    known = ~np.isnan(table)
+    sums, counts = np.where(known, table, 0).sum(0), known.sum(0)
+    return np.divide(sums, counts, out=np.full(len(weights), np.nan), where=counts > 0)

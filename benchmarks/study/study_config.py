@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arms import ARMS, UNTRAINED
+from arms import UNTRAINED, split_name
+from datasets import DATASETS
 
 from gca_dali.common.checks import check_at_least, check_choice, check_probability
 from gca_dali.ssl.presets import METHODS, PRESETS
@@ -40,6 +41,8 @@ class StudyConfig:
     ----------
     name : str
         Of the study and the folder of its results.
+    data : str
+        "knees" or "phantoms".
     arms, methods, seeds : tuple
         Their product is run, seed by seed, so that all arms have one seed before any has two.
     encoder, size_px : str, int
@@ -55,31 +58,36 @@ class StudyConfig:
     """
 
     name: str
+    data: str
     arms: tuple[str, ...]
-    methods: tuple[str, ...] = ("byol",)
-    seeds: tuple[int, ...] = (0,)
-    encoder: str = "resnet18"
-    size_px: int = 128
+    methods: tuple[str, ...] = ("simclr",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    encoder: str = "test_byobnet"
+    size_px: int = 64
     num_images: int = 0
-    num_epochs: int = 100
+    num_epochs: int = 40
     batch_size: int = 256
     preset: str = "small"
-    fractions: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 1.0)
+    fractions: tuple[float, ...] = (0.1, 1.0)
     modes: tuple[str, ...] = ("linear",)
     num_finetune_epochs: int = 30
 
     def __post_init__(self) -> None:
         """Refuse what no cell can be made of."""
         for kind, values, allowed in (
-            ("arms", self.arms, ARMS),
+            ("data", (self.data,), DATASETS),
             ("methods", self.methods, METHODS),
             ("modes", self.modes, MODES),
             ("preset", (self.preset,), PRESETS),
         ):
             if not values:
-                raise ValueError(f"{kind} must hold at least one name, got none.")
+                raise ValueError(f"{kind} must hold at least one name, got none. Name some.")
             for value in values:
                 check_choice(kind, value, allowed)
+        if not self.arms:
+            raise ValueError("arms must hold at least one name, got none. Name some.")
+        for arm in self.arms:
+            split_name(arm)
         for share in self.fractions:
             check_probability("fractions", share)
         for name in ("num_epochs", "batch_size", "size_px", "num_finetune_epochs"):

@@ -6,28 +6,29 @@ The windows are those of the first epochs of training.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.report.overlap import PlacedWindows
 from gca_dali.steps.windows import UNITS_PER_CELL, Plan, plan_views
 
+if TYPE_CHECKING:
+    from arms import Arm
+
 NUM_EPOCHS = 4
 
 
-def describe_crops(
-    policy: ViewPolicy, maps: np.ndarray | None, gaze: np.ndarray, shapes: np.ndarray, seed: int
-) -> dict[str, float]:
+def describe_crops(arm: Arm, gaze: np.ndarray, shapes: np.ndarray, seed: int) -> dict[str, float]:
     """Return the means of what the windows of an arm are like.
 
     Parameters
     ----------
-    policy : ViewPolicy
-        Of the arm; upright windows only.
-    maps : numpy.ndarray, uint8, [N, 64, 64], or None
-        What the arm looks at.
+    arm : Arm
+        Its policy, of upright windows only, and the maps that it looks at.
     gaze : numpy.ndarray, uint8, [N, 64, 64]
-        The gaze map of each image, whether the arm looks at it or not.
+        The predicted map of each image, whether the arm looks at it or not.
     shapes : numpy.ndarray, int32, [N, 2]
     seed : int
         Of the loader.
@@ -41,8 +42,10 @@ def describe_crops(
     """
     found = []
     for epoch in range(NUM_EPOCHS):
-        plan = plan_windows(policy, gaze if maps is None else maps, shapes, (seed, epoch))
-        placed = PlacedWindows.from_plan(plan, shapes, policy)
+        plan = plan_windows(
+            arm.policy, gaze if arm.maps is None else arm.maps, shapes, (seed, epoch)
+        )
+        placed = PlacedWindows.from_plan(plan, shapes, arm.policy)
         held = share_of_gaze(gaze, plan.windows)
         values = (placed.area(), placed.pair_iou(), held, held < 0.9, plan.grown)
         found.append([value.mean() for value in values])

@@ -1,10 +1,11 @@
-"""Run the knee study: every cell of a config that is not there yet, one after the other.
+"""Run a study: every cell of a config that is not there yet, one after the other.
 
-    python benchmarks/knee/study.py benchmarks/knee/small.json DATA/knee/labels.csv
+    python benchmarks/study/study.py benchmarks/study/phantoms.json
+    python benchmarks/study/study.py benchmarks/study/knees.json --labels DATA/knee/labels.csv
 
 Stop it when you like (Ctrl-C, --minutes, or a kill) and start it again: finished cells are left
-alone, and the one that was under way goes on from its last checkpoint. Gaze is predicted by a
-network that learned from simulated gaze.
+alone, and the one that was under way goes on from its last checkpoint. Gaze is predicted by
+networks that learned from simulated gaze.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cells import Stopped, Study, run_cell, write_json
-from knees import draw_training_rows, make_gaze_maps
+from datasets import FIT, Dataset, open_knees, open_phantoms
 from row import RESULTS, describe_commit
 from study_config import Cell, StudyConfig
 
-from gca_dali.data.manifest import Manifest
-from gca_dali.gaze.predictor import GazePredictor
 from gca_dali.ssl.splits import group_rows, split_rows
 
 
@@ -32,18 +31,32 @@ def main(arguments: list[str] | None = None) -> int:
     """Return 0 when all cells are done, 3 when the time was over before."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="JSON of the study")
-    parser.add_argument("labels", type=Path, help="labels.csv of the knees")
-    parser.add_argument("--predictor", default="knee", help="gaze predictor; the bundled one")
-    parser.add_argument("--work", type=Path, default=Path("knee_study"), help="checkpoints, maps")
-    parser.add_argument("--results", type=Path, help="finished cells; benchmarks/results/knee_NAME")
+    parser.add_argument("--labels", type=Path, help="labels.csv of the knees")
+    parser.add_argument("--predictor", default="knee", help="of the knees' gaze; the bundled one")
+    parser.add_argument(
+        "--phantoms", type=int, nargs=2, default=(8000, 800), help="how many, and recorded"
+    )
+    parser.add_argument("--work", type=Path, default=Path("study"), help="checkpoints, maps")
+    parser.add_argument("--results", type=Path, help="finished cells; benchmarks/results/study_…")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="length of this piece")
     options = parser.parse_args(arguments)
     deadline_seconds = time.monotonic() + 60 * options.minutes
     logging.getLogger("lightning").setLevel(logging.WARNING)
 
-    study = open_study(options, deadline_seconds)
+    config = StudyConfig.read(options.config)
+    if config.data == "knees" and options.labels is None:
+        parser.error(f"--labels must be given for {config.name}, got none. Name the knees' CSV.")
+    study = Study(
+        config,
+        open_data(config, options),
+        options.work,
+        options.results or RESULTS / f"study_{config.name}",
+        describe_commit(),
+        deadline_seconds,
+    )
+    write_test_images(study)
     todo = [cell for cell in study.config.cells() if not is_done(study, cell)]
-    print(f"{study.config.name}: {len(todo)} cells to do", flush=True)
+    print(f"{config.name}: {len(todo)} cells to do", flush=True)
     for cell in todo:
         try:
             if study.is_over:
@@ -56,31 +69,24 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def open_study(options: argparse.Namespace, deadline_seconds: float) -> Study:
-    """Read config, knees and maps."""
-    config = StudyConfig.read(options.config)
-    manifest = Manifest.from_csv(options.labels)
-    rows = manifest.take(draw_training_rows(manifest, config.num_images))
-    predictor = GazePredictor.load(options.predictor)
-    facts = {"predictor": predictor.fingerprint, "simulated": predictor.facts.simulated}
-    results = options.results or RESULTS / f"knee_{config.name}"
-    gaze = make_gaze_maps(predictor, rows, options.work)
-    study = Study(
-        config,
-        manifest,
-        rows,
-        gaze,
-        facts,
-        options.work,
-        results,
-        describe_commit(),
-        deadline_seconds,
-    )
+def open_data(config: StudyConfig, options: argparse.Namespace) -> Dataset:
+    """Return the data set of a config, made or read."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    if config.data == "knees":
+        return open_knees(options.labels, config.num_images, options.predictor, options.work)
+    return open_phantoms(config.num_images, options.work, tuple(options.phantoms), FIT)
+
+
+def write_test_images(study: Study) -> None:
+    """Write grade and patient of each test image, and from which grade on it is positive."""
+    manifest = study.data.manifest
     _, test = split_rows(manifest, 0)
-    groups = group_rows(manifest)[test].tolist()
-    grades = "".join(map(str, manifest.label[test].tolist()))
-    write_json(results / "test_images.json", {"grade": grades, "patient": groups})
-    return study
+    content = {
+        "grade": "".join(map(str, manifest.label[test].tolist())),
+        "patient": group_rows(manifest)[test].tolist(),
+        "positive": study.data.positive,
+    }
+    write_json(study.results / "test_images.json", content)
 
 
 def is_done(study: Study, cell: Cell) -> bool:

@@ -1,6 +1,6 @@
 """One cell of the study: pre-train, describe the crops, probe, and write one JSON.
 
-Enters: a `Study` (config, knees, maps) and a cell. Leaves: RESULTS/<cell>.json, written whole or
+Enters: a `Study` (config, data set, maps) and a cell. Leaves: RESULTS/<cell>.json, written whole or
 not at all. A cell that was stopped goes on from its checkpoint and from the probes that are done.
 """
 
@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from arms import UNTRAINED, Arm, build_arm
+from arms import UNTRAINED, Arm, build_policy, fit_size, split_name
 from crops import describe_crops
+from datasets import Dataset
 from row import describe_cpu, describe_versions
 from study_config import Cell, StudyConfig
 from torch import nn
 
-from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoder_files import read_encoder
@@ -52,14 +52,7 @@ class Study:
     Attributes
     ----------
     config : StudyConfig
-    manifest : Manifest
-        All knees, with split and labels: the probes' rows.
-    rows : Manifest
-        The knees that are pre-trained on.
-    gaze : numpy.ndarray, uint8, [N, 64, 64]
-        Their gaze maps.
-    gaze_facts : dict
-        Which predictor made them.
+    data : Dataset
     work, results : Path
         Folders of checkpoints and of finished cells.
     commit : str
@@ -69,10 +62,7 @@ class Study:
     """
 
     config: StudyConfig
-    manifest: Manifest
-    rows: Manifest
-    gaze: np.ndarray
-    gaze_facts: dict[str, Any]
+    data: Dataset
     work: Path
     results: Path
     commit: str
@@ -83,21 +73,20 @@ class Study:
         """Whether the time of this piece is over."""
         return time.monotonic() > self.deadline_seconds
 
-    @property
-    def shapes(self) -> np.ndarray:
-        """Height and width of the knees that are pre-trained on, int32, [N, 2]."""
-        return np.stack([self.rows.height, self.rows.width], axis=1)
-
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything that a cell's numbers depend on beside arm, method and seed."""
         varied = ("name", "arms", "methods", "seeds", "modes", "fractions")
         kept = {k: v for k, v in asdict(self.config).items() if k not in varied}
-        return kept | {"gaze": self.gaze_facts, "num_pretraining_images": len(self.rows)}
+        return kept | {"gaze": self.data.facts, "num_pretraining_images": len(self.data.rows)}
 
     def build_arm(self, name: str) -> Arm:
-        """Return an arm on these knees."""
-        return build_arm(name, self.gaze, self.shapes, self.config.size_px)
+        """Return an arm on these images."""
+        data = self.data
+        policy_name, kind = split_name(name)
+        policy = build_policy(policy_name, data.predicted, data.shapes, data.flip)
+        maps = data.maps(kind) if policy.reads_saliency else None
+        return Arm(fit_size(policy, self.config.size_px), maps)
 
 
 def run_cell(study: Study, cell: Cell) -> None:
@@ -134,7 +123,7 @@ def _pretrain(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
     """Pre-train, or go on from the checkpoint; return policy, crops and the last numbers."""
     arm, config = study.build_arm(cell.arm), study.config
     loader = GCALoader(
-        study.rows,
+        study.data.rows,
         arm.policy,
         arm.maps,
         batch_size=config.batch_size,
@@ -160,7 +149,7 @@ def _pretrain(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
         raise Stopped(f"{cell.name} stopped at step {done.num_steps}")
     return {
         "policy": asdict(arm.policy),
-        "crops": describe_crops(arm.policy, arm.maps, study.gaze, study.shapes, cell.seed),
+        "crops": describe_crops(arm, study.data.predicted, study.data.shapes, cell.seed),
         "pretraining": {"num_steps": done.num_steps, **done.numbers},
         "preset": asdict(find_preset(cell.method, config.preset)),
     }
@@ -182,19 +171,31 @@ def _probe(
                 raise Stopped(f"{folder.name} stopped before {done.stem}")
             epochs = study.config.num_finetune_epochs
             task = ProbeTask(
-                study.manifest, ProbeConfig(call, mode, seed, "auto", PROBE_BATCH[mode], epochs)
+                study.data.manifest,
+                ProbeConfig(call, mode, seed, "auto", PROBE_BATCH[mode], epochs),
             )
             with _count_seconds(folder, mode):
                 predictions = task.judge(*judged)
-            write_json(done, {name: _describe(item) for name, item in predictions.items()})
+            positive = study.data.positive
+            write_json(
+                done, {name: _describe(item, positive) for name, item in predictions.items()}
+            )
         found |= json.loads(done.read_text())
     return found
 
 
-def _describe(predictions: Predictions) -> dict[str, Any]:
-    """Return scores with intervals, and the guessed grade of each test image as one digit."""
+def _describe(predictions: Predictions, positive: int) -> dict[str, Any]:
+    """Return scores with intervals, and what was guessed of each test image.
+
+    "guess" is the grade as one digit, "positive" the probability that the label is `positive` or
+    more, as four digits; "auc" of the scores is the mean over classes, another measure.
+    """
     guess = predictions.probability.argmax(1)
-    return score(predictions) | {"guess": "".join(map(str, guess.tolist()))}
+    found = np.rint(9999 * predictions.probability[:, positive:].sum(1)).astype(int)
+    return score(predictions) | {
+        "guess": "".join(map(str, guess.tolist())),
+        "positive": "".join(f"{value:04d}" for value in found.tolist()),
+    }
 
 
 def _describe_device() -> str:
