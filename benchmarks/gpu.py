@@ -1,7 +1,8 @@
 """Everything that needs a GPU: tests, sanitizers and benchmarks, within ten minutes.
 
-`make gpu`, or `python benchmarks/gpu.py [--images FOLDER] [--only PART …]`, runs the parts one
-after the other, each in a process of its own: what fails in one is recorded and the others go on.
+`make gpu`, or `python benchmarks/gpu.py [--images FOLDER] [--knees LABELS] [--only PART …]`, runs
+the parts one after the other, each in a process of its own: what fails in one is recorded and the
+others go on.
 Rows go to `benchmarks/results/<device>.json`; a row "passed" says of each part whether it did. The
 exit status is 1 if one did not.
 """
@@ -32,6 +33,7 @@ LOADER_TESTS = (*PYTEST, "tests/cuda/test_gpu_loader.py")
 QUESTIONS = (*PYTEST, "tests/cuda/test_gpu_questions.py")
 SMALL_TESTS = (*KERNEL_TESTS, "-k", "small_cases")
 ERROR_STATUS = "86"
+STOPPED_STATUS = 3
 # Calls that fail and are answered, such as the question whether a pointer is the device's, are no
 # fault of a kernel.
 SANITIZERS = {"memcheck": ("--report-api-errors", "no"), "racecheck": ()}
@@ -51,18 +53,22 @@ class Part:
         After so long it is stopped.
     prefix : tuple of str
         What runs Python, a sanitizer.
+    good : tuple of int
+        Exit statuses that are no fault.
     """
 
     name: str
     command: tuple[str, ...]
     seconds: int
     prefix: tuple[str, ...] = ()
+    good: tuple[int, ...] = (0,)
 
 
-def list_parts(work: Path, images: Path | None) -> list[Part]:
+def list_parts(work: Path, images: Path | None, knees: Path | None = None) -> list[Part]:
     """Return the parts, the most telling first; together they may take less than the limit.
 
-    The first compiles all kernels, of CUDA and of the CPU, which the others find on disk.
+    The first compiles all kernels, of CUDA and of the CPU, which the others find on disk. The
+    study comes last and takes what is left; it is stopped in its first cells.
     """
 
     def benchmark(name: str, seconds: int, *given: str) -> Part:
@@ -82,7 +88,19 @@ def list_parts(work: Path, images: Path | None) -> list[Part]:
         benchmark("step", 50, str(work), *folder),
         Part("questions", QUESTIONS, 30),
         *watched_parts("racecheck", 20),
+        *study_parts(work, knees),
     ]
+
+
+def study_parts(work: Path, knees: Path | None) -> list[Part]:
+    """Return the first minute of the large study, where the knees are here."""
+    if knees is None:
+        print("study: not run, it needs --knees", flush=True)
+        return []
+    study = REPOSITORY / "benchmarks" / "study"
+    places = ("--work", str(work / "study"), "--results", str(work / "study_full"))
+    given = (str(study / "full.json"), "--labels", str(knees), "--minutes", "0.8", *places)
+    return [Part("study", (str(study / "study.py"), *given), 90, good=(0, STOPPED_STATUS))]
 
 
 def watched_parts(tool: str, seconds: int) -> list[Part]:
@@ -143,7 +161,7 @@ def run_part(part: Part, limit_seconds: float) -> str:
         end_all_of(process)
         raise
     print(tail(said), flush=True)
-    if process.returncode == 0:
+    if process.returncode in part.good:
         return ""
     lines = [line for line in said.splitlines() if line.strip()]
     return f"exit status {process.returncode}: {lines[-1][:200] if lines else 'it said nothing'}"
@@ -181,16 +199,18 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, help="folder of 8-bit JPEGs; phantoms without")
+    parser.add_argument("--knees", type=Path, help="labels.csv of the OAI knees: their study")
     parser.add_argument("--only", nargs="+", metavar="PART", help="names of parts")
     parser.add_argument("--out", type=Path, help="result file")
     given = parser.parse_args()
+    knees = given.knees and given.knees.resolve()
     start, device = time.monotonic(), name_device()
     name = re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_")
     out = given.out or RESULTS / f"{name}.json"
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        for part in list_parts(work, given.images and given.images.resolve()):
+        for part in list_parts(work, given.images and given.images.resolve(), knees):
             if given.only and part.name not in given.only:
                 continue
             print(f"== {part.name}", flush=True)

@@ -1,4 +1,4 @@
-"""The knee study's runner on phantoms, for its tests."""
+"""The study's runner on phantoms, for its tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import torch
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 TINY_STUDY = {
     "name": "tiny",
-    "arms": ["untrained", "random", "gca"],
+    "data": "knees",
+    "arms": ["untrained", "random", "crop@shuffled"],
+    "seeds": [0],
     "size_px": 32,
     "num_images": 24,
     "num_epochs": 2,
@@ -24,8 +26,8 @@ TINY_STUDY = {
 
 
 def load_module(name: str) -> ModuleType:
-    """Import a module of benchmarks/knee as its scripts do."""
-    for folder in (BENCHMARKS, BENCHMARKS / "knee"):
+    """Import a module of benchmarks/study as its scripts do."""
+    for folder in (BENCHMARKS, BENCHMARKS / "study"):
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
     return importlib.import_module(name)

@@ -7,24 +7,28 @@ are two or more; two arms are compared on the same patients and seeds of every r
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-NUM_RESAMPLES = 4000
+from gca_dali.ssl.scores import quadratic_kappa, weighted_auc
+
+MEASURES = ("auc", "kappa", "accuracy", "mae")
+NUM_RESAMPLES = 2000
 _NOT_CELLS = ("test_images",)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with its 95 % interval."""
+    """A mean over seeds, its 95 % interval, and p: twice the share of resamples beyond zero."""
 
     value: float
     low: float
     high: float
+    p: float
     num_seeds: int
 
     @property
@@ -45,11 +49,15 @@ class Results:
         True grades of the test images.
     patient : numpy.ndarray, int64, [M]
         Patient of each test image, 0 to P − 1.
+    positive : int
+        The least grade that is positive.
     """
 
     cells: list[dict[str, Any]]
     grade: np.ndarray
     patient: np.ndarray
+    positive: int
+    _found: dict[tuple, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(cls, folder: Path) -> Results:
@@ -57,9 +65,8 @@ class Results:
         images = json.loads((folder / "test_images.json").read_text())
         paths = sorted(path for path in folder.glob("*.json") if path.stem not in _NOT_CELLS)
         _, patient = np.unique(images["patient"], return_inverse=True)
-        return cls(
-            [json.loads(path.read_text()) for path in paths], _digits(images["grade"]), patient
-        )
+        cells = [json.loads(path.read_text()) for path in paths]
+        return cls(cells, _digits(images["grade"]), patient, images["positive"])
 
     def arms(self, method: str) -> list[str]:
         """Return the arms that have a cell of this method, the untrained network included."""
@@ -79,6 +86,10 @@ class Results:
         values = [c["crops"][name] for c in self.find(arm, method).values() if "crops" in c]
         return float(np.mean(values)) if values else float("nan")
 
+    def seconds(self) -> float:
+        """Return the processor time of all cells."""
+        return sum(part["processor"] for cell in self.cells for part in cell["seconds"].values())
+
     def estimate(
         self, measure: str, arm: str, method: str, judged: tuple[str, str], against: str = ""
     ) -> Estimate | None:
@@ -87,7 +98,7 @@ class Results:
         Parameters
         ----------
         measure : str
-            "accuracy" or "mae".
+            One of `MEASURES`; "auc" is of the positive grades against the others.
         arm, method : str
         judged : tuple of str
             Mode and fraction, as ("linear", "0.1").
@@ -99,40 +110,67 @@ class Results:
         Estimate or None
             None where no cell has it.
         """
-        mine = self._values(measure, arm, method, judged)
+        mine = self._resampled(measure, arm, method, judged)
         if against:
-            other = self._values(measure, against, method, judged)
+            other = self._resampled(measure, against, method, judged)
             mine = {seed: mine[seed] - other[seed] for seed in mine.keys() & other.keys()}
         if not mine:
             return None
-        values = np.stack([mine[seed] for seed in sorted(mine)])
-        resampled = self._patient_weights @ values.T / self._patient_weights.sum(1, keepdims=True)
+        values = np.stack([mine[seed] for seed in sorted(mine)], axis=1)
+        whole, resampled = values[0].mean(), values[1:]
+        num = values.shape[1]
         counts = np.random.default_rng(1).multinomial(
-            len(values), np.full(len(values), 1 / len(values)), size=NUM_RESAMPLES
+            num, np.full(num, 1 / num), size=NUM_RESAMPLES
         )
-        means = (resampled * counts).sum(1) / len(values)
+        means = (resampled * counts).sum(1) / num
         low, high = np.percentile(means, (2.5, 97.5))
-        return Estimate(float(values.mean()), float(low), float(high), len(values))
+        beyond = min(np.mean(means <= 0), np.mean(means >= 0))
+        p = min(1.0, 2 * max(float(beyond), 1 / NUM_RESAMPLES))
+        return Estimate(float(whole), float(low), float(high), p, num)
 
     @cached_property
-    def _patient_weights(self) -> np.ndarray:
-        """How often each test image is in each resample of the patients, [R, M]."""
+    def _weights(self) -> np.ndarray:
+        """How often each test image counts: once, and in each resample of patients, [1 + R, M]."""
         num = int(self.patient.max()) + 1
         rng = np.random.default_rng(0)
         drawn = rng.multinomial(num, np.full(num, 1 / num), size=NUM_RESAMPLES)
-        return drawn[:, self.patient].astype(np.float64)
+        return np.concatenate([np.ones((1, num)), drawn])[:, self.patient].astype(np.float64)
 
-    def _values(
+    def _resampled(
         self, measure: str, arm: str, method: str, judged: tuple[str, str]
     ) -> dict[int, np.ndarray]:
-        """Return the measure of every test image, [M], by seed."""
+        """Return the measure on all test images and on each resample, [1 + R], by seed."""
         mode, fraction = judged
         found = {}
         for seed, cell in self.find(arm, method).items():
             if fraction in cell.get(mode, ()):
-                away = np.abs(_digits(cell[mode][fraction]["guess"]) - self.grade)
-                found[seed] = (away == 0 if measure == "accuracy" else away).astype(np.float64)
+                key = (measure, arm, cell["method"], seed, mode, fraction)
+                if key not in self._found:
+                    self._found[key] = self._measure(measure, cell[mode][fraction])
+                found[seed] = self._found[key]
         return found
+
+    def _measure(self, measure: str, guessed: dict[str, str]) -> np.ndarray:
+        weights = self._weights
+        if measure == "auc":
+            text = guessed["positive"]
+            value = np.array([int(text[at : at + 4]) for at in range(0, len(text), 4)], float)
+            return weighted_auc(value, self.grade >= self.positive, weights)
+        guess = _digits(guessed["guess"])
+        if measure == "kappa":
+            num_grades = int(max(self.grade.max(), guess.max())) + 1
+            return quadratic_kappa(guess, self.grade, num_grades, weights)
+        away = np.abs(guess - self.grade)
+        return weights @ (away == 0 if measure == "accuracy" else away) / weights.sum(1)
+
+
+def adjust(values: list[float]) -> list[float]:
+    """Return p values corrected for their number by Holm's method."""
+    order = np.argsort(values, kind="stable")
+    steps = np.asarray(values)[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected.tolist()
 
 
 def _digits(text: str) -> np.ndarray:

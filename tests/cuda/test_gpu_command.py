@@ -90,6 +90,14 @@ def test_the_parts_fit_into_the_limit(command, tmp_path, monkeypatch):
     assert not any("-n" in part.command for part in parts)
 
 
+def test_the_study_begins_where_the_knees_are(command, tmp_path):
+    (part,) = command.study_parts(tmp_path, tmp_path / "labels.csv")
+    assert Path(part.command[0]).is_file() and Path(part.command[1]).is_file()
+    stopped, broken = (command.Part("x", ("-c", f"exit({n})"), 60, good=part.good) for n in (3, 1))
+    assert command.run_part(stopped, 600) == ""
+    assert command.run_part(broken, 600) == "exit status 1: it said nothing"
+
+
 def test_every_test_of_the_gpu_is_in_a_part(command, tmp_path):
     given = {word for part in command.list_parts(tmp_path, None) for word in part.command}
     marked = "pytestmark = " + "pytest.mark.gpu"

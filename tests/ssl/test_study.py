@@ -1,4 +1,4 @@
-"""The knee study: its arms differ as they say, its cells resume, its tables come from files."""
+"""The study: its arms differ as they say, its cells resume, its tables come from files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,27 @@ import pytest
 import torch
 
 from gca_dali.common.state import read_state
+from gca_dali.gaze.network import NetworkConfig
+from gca_dali.gaze.training import FitSettings
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.run import PretrainRun
-from knee_study import load_module, write_config, write_predictor
+from study_of_views import load_module, write_config, write_predictor
 
 arms, crops, results = (load_module(name) for name in ("arms", "crops", "results"))
-study, summary = load_module("study"), load_module("summary")
+datasets, study, summary = (load_module(name) for name in ("datasets", "study", "summary"))
+config = load_module("study_config").StudyConfig
 NUM = 200
+PLAN = {
+    "measure": "auc",
+    "mode": "linear",
+    "fraction": "1",
+    "method": "simclr",
+    "level": 0.05,
+    "comparisons": [
+        {"arm": "crop@shuffled", "against": "random", "asks": "this"},
+        {"arm": "gca", "against": "random", "asks": "that"},
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +51,42 @@ def shapes() -> np.ndarray:
 # Arms
 
 
-def test_every_arm_can_be_built(gaze, shapes):
-    for name in arms.ARMS[1:]:
-        arm = arms.build_arm(name, gaze, shapes, 64)
-        assert arm.policy.size == 64
-        assert (arm.maps is not None) == arm.policy.reads_saliency, name
+def _policy(name: str, gaze: np.ndarray, shapes: np.ndarray) -> ViewPolicy:
+    return arms.build_policy(name, gaze, shapes, 0.5)
+
+
+def test_every_arm_can_be_built_and_mirrors_as_the_data_allow(gaze, shapes):
+    for name in arms.POLICIES:
+        policy = arms.fit_size(arms.build_policy(name, gaze, shapes, 0.0), 64)
+        assert policy.size == 64 and {group.flip for group in policy.groups} == {0.0}
 
 
 def test_operators_alone_and_together_are_those_of_gca(gaze, shapes):
     gca, random = ViewPolicy.gca(), ViewPolicy.random()
     for name, parts in arms.OPERATORS.items():
-        policy = arms.build_arm(name, gaze, shapes, 224).policy
+        policy = _policy(name, gaze, shapes)
         for part in ("crop", "cutout", "appearances"):
             source = gca if part in parts else random
             found, wanted = (getattr(one.groups[0], part) for one in (policy, source))
             assert found == wanted, (name, part)
+
+
+def test_gaze_in_globals_alone_is_gca_dino_with_its_groups_laws_exchanged(gaze, shapes):
+    large, small = _policy("gca_globals", gaze, shapes).groups
+    other_large, other_small = ViewPolicy.gca_dino().groups
+    laws = [(group.crop.law, group.crop.focus) for group in (large, small)]
+    assert laws == [("relative", True), ("free", False)]
+    for group, other in ((large, other_large), (small, other_small)):
+        assert (group.size, group.crop.size_range) == (other.size, other.crop.size_range)
+
+
+def test_names_of_arms_are_checked():
+    assert arms.split_name("crop@mean") == ("crop", "mean")
+    assert arms.split_name("gca") == ("gca", "predicted")
+    with pytest.raises(ValueError, match=r"arm must be one of .*, got 'gaca'"):
+        arms.split_name("gaca@mean")
+    with pytest.raises(ValueError, match=r"map of gca@men must be one of .*, got 'men'"):
+        arms.split_name("gca@men")
 
 
 def test_shuffled_gaze_is_a_permutation_without_a_fixed_point(gaze):
@@ -63,7 +98,7 @@ def test_shuffled_gaze_is_a_permutation_without_a_fixed_point(gaze):
 
 
 def test_area_matched_windows_are_as_large_as_those_of_gca_hold(gaze, shapes):
-    policy = arms.build_arm("random_matched", gaze, shapes, 224).policy
+    policy = _policy("random_matched", gaze, shapes)
     policies = (policy, ViewPolicy.gca_hold())
     areas = [crops.draw_windows(one, gaze, shapes).area().mean() for one in policies]
     assert areas[0] == pytest.approx(areas[1], abs=0.01)
@@ -81,18 +116,6 @@ def test_blur_shrinks_with_the_view():
     assert strengths == [(0.05, 1.0)] * 3
 
 
-def test_remedies_make_the_windows_smaller(gaze, shapes):
-    areas = {}
-    for name in ("gca_hold", *arms.REMEDIES):
-        arm = arms.build_arm(name, gaze, shapes, 64)
-        areas[name] = crops.draw_windows(arm.policy, arm.maps, shapes).area().mean()
-    assert all(areas[name] < areas["gca_hold"] - 0.02 for name in arms.REMEDIES), areas
-    cut = arms.choose_maps("gca_peaks", gaze)
-    assert (
-        cut.max() == 255 and cut[cut > 0].min() >= 0.4 * 255 and (cut > 0).sum() < (gaze > 0).sum()
-    )
-
-
 # Crop statistics
 
 
@@ -107,80 +130,101 @@ def test_statistics_agree_with_the_loader_s_own(gaze, shapes):
     policy = ViewPolicy.gca_hold()
     plan = crops.plan_windows(policy, gaze, shapes, (3, 0))
     assert crops.share_of_gaze(gaze, plan.windows) == pytest.approx(plan.retained, abs=1e-5)
-    found = crops.describe_crops(policy, gaze, gaze, shapes, 3)
+    found = crops.describe_crops(arms.Arm(policy, gaze), gaze, shapes, 3)
     assert found["retained"] >= policy.groups[0].crop.tau and found["below_0.9"] == 0
-    random = crops.describe_crops(ViewPolicy.random(), None, gaze, shapes, 3)
+    random = crops.describe_crops(arms.Arm(ViewPolicy.random(), None), gaze, shapes, 3)
     assert random["below_0.9"] > 0.1 and random["area"] < found["area"]
 
 
 # Estimates
 
 
-def _cell(arm: str, seed: int, guess: str) -> dict:
-    return {"arm": arm, "method": "byol", "seed": seed, "linear": {"1": {"guess": guess}}}
+def _cell(arm: str, seed: int, guess: str, positive: str = "") -> dict:
+    guessed = {"guess": guess, "positive": positive}
+    return {"arm": arm, "method": "simclr", "seed": seed, "linear": {"1": guessed}}
 
 
 def test_estimates_pair_seeds_and_patients():
     grade = "01234" * 40
     wrong = "11234" * 40
     cells = [_cell("random", 0, wrong), _cell("gca", 0, grade), _cell("gca", 1, wrong)]
-    found = results.Results(cells, np.array(list(map(int, grade))), np.arange(200) // 2)
-    mine = found.estimate("accuracy", "gca", "byol", ("linear", "1"))
+    found = results.Results(cells, np.array(list(map(int, grade))), np.arange(200) // 2, 2)
+    mine = found.estimate("accuracy", "gca", "simclr", ("linear", "1"))
     assert (mine.value, mine.num_seeds) == (0.9, 2)
-    paired = found.estimate("accuracy", "gca", "byol", ("linear", "1"), "random")
+    paired = found.estimate("accuracy", "gca", "simclr", ("linear", "1"), "random")
     assert paired.num_seeds == 1 and paired.value == pytest.approx(0.2)
     assert 0.1 < paired.low < 0.2 < paired.high < 0.3 and paired.is_beyond_zero
-    grades = found.estimate("mae", "random", "byol", ("linear", "1"), "gca")
+    assert paired.p == 2 / results.NUM_RESAMPLES
+    grades = found.estimate("mae", "random", "simclr", ("linear", "1"), "gca")
     assert grades.value == pytest.approx(0.2)
-    assert found.estimate("accuracy", "mask", "byol", ("linear", "1")) is None
+    kappas = [found.estimate("kappa", arm, "simclr", ("linear", "1")) for arm in ("gca", "random")]
+    assert kappas[0].value > kappas[1].value > 0.9
+    assert found.estimate("accuracy", "mask", "simclr", ("linear", "1")) is None
+
+
+def test_the_auc_is_of_the_positive_grades():
+    grade = np.array([0, 1, 2, 4])
+    cells = [_cell("random", 0, "0000", "0100030002009999")]
+    found = results.Results(cells, grade, np.arange(4), 2)
+    # Of the four pairs (positive, other) three are in order.
+    assert found._resampled("auc", "random", "simclr", ("linear", "1"))[0][0] == 0.75
+
+
+def test_holm_by_hand():
+    assert results.adjust([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert results.adjust([0.9, 0.5]) == [1.0, 1.0] and results.adjust([]) == []
 
 
 # Runner
 
 
 def test_a_study_stops_resumes_and_makes_its_tables(phantom_folder: Path, tmp_path: Path, capsys):
-    config = write_config(tmp_path)
+    path = write_config(tmp_path)
     options = ["--predictor", str(write_predictor(tmp_path)), "--work", str(tmp_path / "work")]
-    folder = tmp_path / "knee_tiny"
-    command = [str(config), str(phantom_folder / "labels.csv"), *options, "--results", str(folder)]
+    folder = tmp_path / "study_tiny"
+    labels = ["--labels", str(phantom_folder / "labels.csv")]
+    command = [str(path), *labels, *options, "--results", str(folder)]
     assert study.main([*command, "--minutes", "0"]) == 3
     assert not list(folder.glob("*-*.json"))
     assert study.main(command) == 0
     names = {path.stem for path in folder.glob("*-*.json")}
-    assert names == {"untrained-none-0", "random-byol-0", "gca-byol-0"}
-    report = json.loads((folder / "gca-byol-0.json").read_text())
+    assert names == {"untrained-none-0", "random-simclr-0", "crop@shuffled-simclr-0"}
+    report = json.loads((folder / "crop@shuffled-simclr-0.json").read_text())
     assert report["settings"]["gaze"]["simulated"] is True
     assert report["pretraining"]["num_steps"] == 6 and report["crops"]["grown"] == 0
-    assert report["crops"]["retained"] > 0.5
     assert set(report["linear"]) == {"0.5", "1"} and report["seconds"]["pretraining"]["wall"] > 0
     images = json.loads((folder / "test_images.json").read_text())
     guess = report["linear"]["1"]["guess"]
     correct = np.mean([a == b for a, b in zip(guess, images["grade"], strict=True)])
     assert correct == pytest.approx(report["linear"]["1"]["accuracy"])
+    assert len(report["linear"]["1"]["positive"]) == 4 * len(guess) and images["positive"] == 2
 
     capsys.readouterr()
     assert study.main(command) == 0
     assert "0 cells to do" in capsys.readouterr().out
+    tables = summary.make_tables(results.Results.read(folder), config.read(path), PLAN)
+    assert set(tables) == {f"tiny {name}" for name in ("planned", "values", "differences", "facts")}
+    assert "`crop@shuffled` − `random`" in tables["tiny planned"]
+    assert "Not run yet: `gca` − `random`." in tables["tiny planned"]
+    assert [tables[f"tiny {name}"].count("\n") for name in ("values", "differences")] == [4, 3]
+    assert tables["tiny facts"].startswith("3 of 3 cells, ")
+    text = summary.fill("<!-- table: t -->\nold\n<!-- end -->\n", {"t": "new"})
+    assert text == "<!-- table: t -->\nnew\n<!-- end -->\n"
+
     write_config(tmp_path, num_epochs=3)
     with pytest.raises(ValueError, match=r"num_epochs of .* must be that of the study, 3, got 2"):
         study.main(command)
 
-    tables = summary.make_tables(results.Results.read(folder), "byol")
-    assert [len(table) for table in tables] == [5, 4]
-    assert "`gca`" in tables[1][3] and "[" in tables[1][3]
-    text = summary.fill("<!-- table: t -->\nold\n<!-- end -->\n", {"t": "new"})
-    assert text == "<!-- table: t -->\nnew\n<!-- end -->\n"
-
 
 def test_a_cell_goes_on_from_its_checkpoint(phantom_folder: Path, tmp_path: Path, monkeypatch):
     cells = load_module("cells")
-    config = write_config(tmp_path, arms=["gca"], fractions=[1.0])
+    path = write_config(tmp_path, arms=["gca"], fractions=[1.0])
     predictor = str(write_predictor(tmp_path))
-    labels = str(phantom_folder / "labels.csv")
+    labels = ["--labels", str(phantom_folder / "labels.csv")]
 
     def run(name: str) -> int:
-        places = ["--work", str(tmp_path / name), "--results", str(tmp_path / f"knee_{name}")]
-        return study.main([str(config), labels, "--predictor", predictor, *places])
+        places = ["--work", str(tmp_path / name), "--results", str(tmp_path / f"study_{name}")]
+        return study.main([str(path), *labels, "--predictor", predictor, *places])
 
     assert run("whole") == 0
     step = PretrainRun.train_on
@@ -195,29 +239,54 @@ def test_a_cell_goes_on_from_its_checkpoint(phantom_folder: Path, tmp_path: Path
     monkeypatch.undo()
     assert run("parts") == 0
     whole, parts = (
-        json.loads((tmp_path / f"knee_{name}" / "gca-byol-0.json").read_text())
+        json.loads((tmp_path / f"study_{name}" / "gca-simclr-0.json").read_text())
         for name in ("whole", "parts")
     )
     states = [
-        read_state(tmp_path / name / "tiny" / "gca-byol-0" / "last.safetensors")["module"]
+        read_state(tmp_path / name / "tiny" / "gca-simclr-0" / "last.safetensors")["module"]
         for name in ("whole", "parts")
     ]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     assert whole["linear"] == parts["linear"] and whole["crops"] == parts["crops"]
 
 
+def test_phantoms_and_their_predictor_are_made_once_and_read_back(tmp_path: Path):
+    network = NetworkConfig(decoder_channels=(32, 24, 16), input_px=64, map_px=16)
+    fit = FitSettings(network, num_epochs=1)
+    data = datasets.open_phantoms(0, tmp_path, (20, 10), fit)
+    assert (len(data.manifest), len(data.rows)) == (20, 16) and data.flip == 0.0
+    assert data.facts["simulated"] and "cc" in data.facts["predictor_scores"]["predictor"]
+    for kind in arms.MAPS:
+        assert data.maps(kind).shape == (16, 64, 64)
+    # His own maps have their peaks on the lesions, which an unfitted predictor does not know.
+    assert not np.array_equal(data.maps("reader"), data.maps("predicted"))
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    again = datasets.open_phantoms(0, tmp_path, (20, 10), fit)
+    assert np.array_equal(again.predicted, data.predicted) and again.facts == data.facts
+    assert times == {
+        path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()
+    }
+
+
 def test_a_config_with_an_unknown_name_is_refused(tmp_path: Path):
-    config = load_module("study_config").StudyConfig
-    with pytest.raises(ValueError, match=r"arms must be one of .*, got 'gaca'"):
-        config(name="x", arms=("gaca",))
+    with pytest.raises(ValueError, match=r"arm must be one of .*, got 'gaca'"):
+        config(name="x", data="knees", arms=("gaca",))
+    with pytest.raises(ValueError, match=r"data must be one of .*, got 'hips'"):
+        config(name="x", data="hips", arms=("gca",))
     with pytest.raises(ValueError, match=r"must hold only .*, got epochs\. Correct the name"):
         config.read(write_config(tmp_path, epochs=3))
 
 
-def test_committed_configs_are_read():
-    config = load_module("study_config").StudyConfig
-    folder = load_module("row").REPOSITORY / "benchmarks" / "knee"
-    small, full = (config.read(folder / f"{name}.json") for name in ("small", "full"))
-    assert {"random", "searched", "centre", "gca", "gca_paper"} <= set(small.arms)
-    assert set(full.arms) == set(arms.ARMS) - set(arms.REMEDIES) and len(full.seeds) >= 3
-    assert len({cell.name for cell in full.cells()}) == len(list(full.cells()))
+def test_committed_configs_are_read_and_have_what_is_planned():
+    folder = load_module("row").REPOSITORY / "benchmarks" / "study"
+    plan = json.loads((folder / "plan.json").read_text())
+    for path in folder.glob("*.json"):
+        if path.stem not in ("plan", "published"):
+            one = config.read(path)
+            cells = [cell.name for cell in one.cells()]
+            assert one.name == path.stem and len(set(cells)) == len(cells)
+    for name in ("knees", "phantoms"):
+        one = config.read(folder / f"{name}.json")
+        for pair in plan["comparisons"]:
+            assert {pair["arm"], pair["against"]} <= set(one.arms)
+        assert list(one.seeds) == plan["seeds"] and plan["method"] in one.methods
