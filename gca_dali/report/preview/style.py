@@ -81,6 +81,16 @@ def describe_policy(policy: ViewPolicy, told: str) -> str:
     return "   ·   ".join(filter(None, (told, *lines)))
 
 
+def describe_preset(name: str, policy: ViewPolicy) -> str:
+    """Return what a policy does in a sentence: a preset's own, or what another promises."""
+    from gca_dali.policy import presets
+    from gca_dali.policy.view_policy import PRESETS
+
+    if name in PRESETS:
+        return (getattr(presets, name).__doc__ or "").strip().splitlines()[0]
+    return describe_policy(policy, "")
+
+
 def _promise(crop: Crop) -> str:
     """Return what a window of this crop is promised to keep."""
     if crop.tau:
