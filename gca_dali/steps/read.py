@@ -18,6 +18,7 @@ from gca_dali.common.machine import MachineFaultError, Patience, describe
 from gca_dali.data.fetch import make_dali_fetcher, make_fetcher
 from gca_dali.steps.device import CPU
 from gca_dali.steps.order import replacement
+from gca_dali.steps.warned import Served
 
 if TYPE_CHECKING:
     from gca_dali.data.manifest import Manifest
@@ -67,6 +68,7 @@ class BatchSource:
         self.batches: Iterator[np.ndarray] = iter(())
         self.epoch = 0
         self.patience = Patience()
+        self._served = Served(manifest)
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="gca_dali-read")
         self._ahead: deque[list[Future[list[Sample]]]] = deque()
         self._lock = Lock()
@@ -95,12 +97,14 @@ class BatchSource:
             If the machine cannot open or decode files at the moment; none is set aside for that.
         """
         with self._turn:
+            self._served.look()
             while len(self._ahead) < NUM_AHEAD and (batch := next(self.batches, None)) is not None:
                 self._ahead.append(self._submit(batch.tolist()))
             if not self._ahead:
                 raise StopIteration
             found = [sample for part in self._ahead.popleft() for sample in part.result()]
         index = np.array([index for index, _ in found], np.int64)
+        self._served.note(index)
         keys = np.stack([index, np.full_like(index, self.epoch)], axis=1)
         return [data for _, data in found], keys
 

@@ -17,6 +17,7 @@ from typing import Any
 from numba import config as numba_config
 from numba import njit
 from numba.core.caching import FunctionCache
+from numba.core.ccallback import CFunc
 
 from gca_dali_kernels.kept import FOLDER_VARIABLE, cache_folder, can_write
 
@@ -89,17 +90,35 @@ def _compiler(**options: Any) -> Callable[[Callable], Any]:
 
     def compile_later(function: Callable) -> Any:
         kernel: Any = make(function)
-        if CACHE is not None:
-            # Without a folder of its own Numba looks beside the source.
-            before, config.CACHE_DIR = config.CACHE_DIR, "" if CACHE == _BESIDE else str(CACHE)
-            try:
-                kernel._cache = KeptKernel(function)
-            finally:
-                config.CACHE_DIR = before
-            _forget_once(_PACKAGE, Path(kernel._cache.cache_path))
+        _keep(kernel, function)
         return kernel
 
     return compile_later
+
+
+def _keep(kernel: Any, function: Callable) -> None:
+    """Let what is compiled of a function be kept, unless no folder can be written."""
+    if CACHE is None:
+        return
+    # Without a folder of its own Numba looks beside the source.
+    before, config.CACHE_DIR = config.CACHE_DIR, "" if CACHE == _BESIDE else str(CACHE)
+    try:
+        kernel._cache = KeptKernel(function)
+    finally:
+        config.CACHE_DIR = before
+    _forget_once(_PACKAGE, Path(kernel._cache.cache_path))
+
+
+def callback(signature: Any) -> Callable[[Callable], Any]:
+    """Compile a function that C calls, from any thread; its address is `.address`."""
+
+    def compile_now(function: Callable) -> Any:
+        kernel: Any = CFunc(function, (signature.args, signature.return_type), {}, {})
+        _keep(kernel, function)
+        kernel.compile()
+        return kernel
+
+    return compile_now
 
 
 _PACKAGE = Path(__file__).parent

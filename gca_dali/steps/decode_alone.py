@@ -1,0 +1,114 @@
+"""Files in, what DALI's decoders print of each out: decoded one by one, in a process of its own.
+
+Decoders print to descriptor 2 and name no file. Here that descriptor is a file in memory, which is
+read after each image. `warned` asks; paths come on standard input, for each a line of JSON leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# How libjpeg (jerror.h, its warnings) and libpng begin what they print.
+BEGINNINGS = (
+    "Corrupt JPEG data: ",
+    "Inconsistent progression sequence ",
+    "Invalid SOS parameters for sequential JPEG",
+    "Premature end of JPEG file",
+    "Unknown Adobe color transform code ",
+    "Warning: unknown JFIF revision number ",
+    "libpng error: ",
+    "libpng warning: ",
+)
+_BOOT = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from gca_dali.steps.decode_alone import main
+main()
+"""
+_START_SECONDS = 60
+_SECONDS_PER_FILE = 2
+_MAX_TEXT_BYTES = 1 << 16
+_NICENESS = 10
+
+
+def decode_alone(files: list[str]) -> dict[str, list[str]]:
+    """Return what is printed of each file.
+
+    Parameters
+    ----------
+    files : list of str
+        JPEG and PNG files.
+
+    Returns
+    -------
+    dict of str to list of str
+        Lines by file, each once. A file is missing if the process did not come to it: it found no
+        memory, or crashed.
+    """
+    if not files:
+        return {}
+    command = [sys.executable, "-I", "-c", _BOOT, json.dumps(sys.path)]
+    limit = _START_SECONDS + _SECONDS_PER_FILE * len(files)
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps([os.path.abspath(file) for file in files]).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=limit,
+            check=False,
+        )
+        replies = done.stdout
+    except subprocess.TimeoutExpired as error:
+        replies = error.stdout or b""
+    except OSError:
+        replies = b""
+    said = {}
+    for file, line in zip(files, replies.splitlines(), strict=False):
+        with suppress(ValueError):  # cut off by the end of the process
+            said[file] = json.loads(line)
+    return said
+
+
+def main() -> None:
+    """Answer one request."""
+    files = json.load(sys.stdin)
+    os.nice(_NICENESS)
+    text = os.memfd_create("said")
+    os.dup2(text, sys.stderr.fileno())
+    with os.fdopen(os.dup(1), "w") as replies:
+        os.dup2(text, sys.stdout.fileno())
+        for file in files:
+            os.lseek(text, 0, os.SEEK_SET)
+            os.ftruncate(text, 0)
+            # Missing, or refused: the run itself names such a file.
+            with suppress(OSError, RuntimeError):
+                _decode(np.fromfile(Path(file), np.uint8))
+            lines = os.pread(text, _MAX_TEXT_BYTES, 0).decode(errors="replace").splitlines()
+            said = [line for line in dict.fromkeys(lines) if line.startswith(BEGINNINGS)]
+            print(json.dumps(said), file=replies, flush=True)
+
+
+def _decode(encoded: np.ndarray) -> None:
+    import nvidia.dali.fn as fn
+    from nvidia.dali import pipeline_def
+
+    from gca_dali.steps.decode import decode_grey
+    from gca_dali.steps.device import CPU
+
+    @pipeline_def(batch_size=1, num_threads=1, device_id=None, prefetch_queue_depth=1)
+    def define() -> Any:
+        return decode_grey(fn.external_source(name="encoded"), False, CPU)
+
+    pipeline = define()
+    pipeline.build()
+    pipeline.feed_input("encoded", [encoded])
+    pipeline.run()
