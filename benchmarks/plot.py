@@ -1,4 +1,4 @@
-"""Write the README's tables from the result files: `python benchmarks/plot.py`."""
+"""Write the tables of README and manual from the result files: `python benchmarks/plot.py`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+# Where tables and the answer stand: a page, and what leads from it to docs.
+DOCS = ROOT / "docs"
+PAGES = {ROOT / "README.md": "docs/", DOCS / "measured.md": "", DOCS / "policies.md": ""}
+# The study's own words are the answer about gaze; until they are there, what it is.
+STUDY = ROOT / "benchmarks" / "study"
+UNFINISHED = "Not all cells are run yet"
+NOT_KNOWN = """**Not known yet.** A study with a plan that was written first and with controls (random
+crops, other images' maps) is under way: SimCLR on the knees of Wang et al. and on chest phantoms,
+probed for what the features are worth, **simulated gaze** throughout. No result of it stands here
+before all of its cells are run. `benchmarks/study` has the plan, the tables and how to run it."""
 PROFILED = ("loader", "decode_only", "plan_views", "make_views", "rest")
 
 
@@ -26,7 +36,8 @@ def audit_table(result: dict[str, Any]) -> list[str]:
     return rows
 
 
-def loaders_table(result: dict[str, Any]) -> list[str]:
+def rates_table(result: dict[str, Any]) -> list[str]:
+    """Return images per second of each loader with two views, and over decoding alone."""
     rates = result["views_2"]["rates"]
     rows = ["| loader | images/s | of decode-only | 20th–80th percentile |", "|---|---|---|---|"]
     for name, mine in rates.items():
@@ -36,11 +47,16 @@ def loaders_table(result: dict[str, Any]) -> list[str]:
             f"| {name} | {median(mine):.0f} | {median(ratios):.2f} | "
             f"{fifths[0]:.2f}–{fifths[-1]:.2f} |"
         )
+    return rows
+
+
+def loaders_table(result: dict[str, Any]) -> list[str]:
+    """Return `rates_table` and what else was measured of the loader."""
     more = [f"V = {v}: {result[f'views_{v}']['ratio_to_decode_only']['gca']:.2f}" for v in (4, 8)]
     memory, steps = result["memory"], result["profile_ms"]
     spent = ", ".join(f"{name.replace('_', ' ')} {steps[name]:.2f}" for name in PROFILED)
     return [
-        *rows,
+        *rates_table(result),
         "",
         f"More views, gca of decode-only: {', '.join(more)}. Memory after {memory['num_batches']} "
         f"batches of 1–5 megapixels: {memory['after_all_mib']:.0f} MiB "
@@ -69,24 +85,45 @@ def store_table(result: dict[str, Any]) -> list[str]:
     return rows
 
 
+def tell_study(folder: str) -> str:
+    """Return what is known of gaze, with its figures, which are copied to docs.
+
+    `folder` leads from the page to docs.
+    """
+    found = re.search(r"## The answer\n(.*?)\n## ", (STUDY / "README.md").read_text(), re.DOTALL)
+    answer = found[1].strip() if found else UNFINISHED
+    if answer.startswith(UNFINISHED):
+        return NOT_KNOWN
+    told = re.sub(r"(?<!!)\[([^]]*)\]\([^)]*\)", r"\1", answer)
+    for figure in sorted((STUDY / "figures").glob("*.png")):
+        copy = DOCS / f"study_{figure.name}"
+        if not copy.exists() or copy.read_bytes() != figure.read_bytes():
+            copy.write_bytes(figure.read_bytes())
+        told += f"\n\n![{figure.stem}: the arms over random crops, simulated gaze]({folder}{copy.name})"
+    return f"{told}\n\nPlan, tables and how to run it: `benchmarks/study`."
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "audit": ("audit_dental.json", audit_table),
+    "rates": ("loaders_cpu.json", rates_table),
     "loaders": ("loaders_cpu.json", loaders_table),
     "store": ("store_cpu.json", store_table),
 }
+STUDY_MARK = re.compile(r"(<!-- study -->\n).*?(<!-- /study -->)", re.DOTALL)
 
 
-def fill(text: str) -> str:
-    """Return the text with each table between its marks made anew."""
+def fill(text: str, folder: str = "") -> str:
+    """Return the text with each table between its marks made anew; `folder` leads to docs."""
     for name, (file, make) in TABLES.items():
         if not (RESULTS / file).exists():
             continue
         lines = "\n".join(make(json.loads((RESULTS / file).read_text())))
         mark = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text = mark.sub(lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", text)
-    return text
+    told = tell_study(folder)
+    return STUDY_MARK.sub(lambda found: f"{found[1]}{told}\n{found[2]}", text)
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(fill(readme.read_text()))
+    for page, folder in PAGES.items():
+        page.write_text(fill(page.read_text(), folder))
