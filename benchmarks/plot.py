@@ -99,7 +99,9 @@ def tell_study(folder: str) -> str:
         copy = DOCS / f"study_{figure.name}"
         if not copy.exists() or copy.read_bytes() != figure.read_bytes():
             copy.write_bytes(figure.read_bytes())
-        told += f"\n\n![{figure.stem}: the arms over random crops, simulated gaze]({folder}{copy.name})"
+        told += (
+            f"\n\n![{figure.stem}: the arms over random crops, simulated gaze]({folder}{copy.name})"
+        )
     return f"{told}\n\nPlan, tables and how to run it: `benchmarks/study`."
 
 
