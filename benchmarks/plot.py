@@ -17,10 +17,11 @@ PAGES = {ROOT / "README.md": "docs/", DOCS / "measured.md": "", DOCS / "policies
 # The study's own words are the answer about gaze; until they are there, what it is.
 STUDY = ROOT / "benchmarks" / "study"
 UNFINISHED = "Not all cells are run yet"
-NOT_KNOWN = """**Not known yet.** A study with a plan that was written first and with controls (random
-crops, other images' maps) is under way: SimCLR on the knees of Wang et al. and on chest phantoms,
-probed for what the features are worth, **simulated gaze** throughout. No result of it stands here
-before all of its cells are run. `benchmarks/study` has the plan, the tables and how to run it."""
+NOT_KNOWN = """\
+**Not known yet.** A study with a plan that was written first and with controls (random crops, other
+images' maps) is under way: SimCLR on the knees of Wang et al. and on chest phantoms, probed for what
+the features are worth, **simulated gaze** throughout. No result of it stands here before all of its
+cells are run. `benchmarks/study` has the plan, the tables and how to run it."""
 PROFILED = ("loader", "decode_only", "plan_views", "make_views", "rest")
 
 
