@@ -19,9 +19,9 @@ STUDY = ROOT / "benchmarks" / "study"
 UNFINISHED = "Not all cells are run yet"
 NOT_KNOWN = """\
 **Not known yet.** A study with a plan that was written first and with controls (random crops, other
-images' maps) is under way: SimCLR on the knees of Wang et al. and on chest phantoms, probed for what
-the features are worth, **simulated gaze** throughout. No result of it stands here before all of its
-cells are run. `benchmarks/study` has the plan, the tables and how to run it."""
+images' maps) is under way: SimCLR on the knees of Wang et al. and on chest phantoms, probed for
+what the features are worth, **simulated gaze** throughout. No result of it stands here before all
+of its cells are run. `benchmarks/study` has the plan, the tables and how to run it."""
 PROFILED = ("loader", "decode_only", "plan_views", "make_views", "rest")
 
 
