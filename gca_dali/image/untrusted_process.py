@@ -1,7 +1,7 @@
 """One process that decodes: started, asked, watched and replaced.
 
 A path and what to do with it enter; a reply and an image leave, or the reason why not. The process
-leaves images in a file in memory, and they are copied out of it once. Only
+leaves images in a file in memory; they are looked up or copied out of it once. Only
 `gca_dali.image.untrusted` uses it.
 """
 
@@ -45,6 +45,8 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | _KEEP_MEM
 # Native decoders leak a little on each broken file.
 _MAX_FILES_PER_WORKER = 5000
 _MAX_REPLY_BYTES = 1 << 16
+# Of a table of grey levels, in front of the image: an entry for whatever 16 bits may be there.
+TABLE_BYTES = 2 << 16
 # After a larger image the process ends, and gives back the memory that it lay in.
 _KEPT_BYTES = 64 << 20
 # A busy machine may slow a worker down, or stop it for a while; only then is this ever waited.
@@ -136,7 +138,7 @@ class Worker:
         self._process = None
 
     def _take_image(self, reply: dict[str, Any]) -> np.ndarray:
-        """Copy out the image that a reply announces; an empty one where it announces none."""
+        """Take the image that a reply announces; an empty one where it announces none."""
         if reply["kind"] != "image":
             return np.empty((0, 0), np.uint8)
         height, width = reply["shape"]
@@ -144,10 +146,17 @@ class Worker:
         if height * width > MAX_PIXELS:
             raise EOFError
         dtype = np.dtype(np.uint16 if reply["bits"] == 16 else np.uint8)
-        image = self._memory.view(height * width * dtype.itemsize).view(dtype).copy()
+        whole = self._memory.view(TABLE_BYTES + height * width * dtype.itemsize)
+        image = whole[TABLE_BYTES:].view(dtype).reshape(height, width)
+        if reply["has_table"]:
+            from gca_dali.image.dicom.levels import look_up
+
+            image = look_up(image, whole[:TABLE_BYTES].view(np.uint16).copy())
+        else:
+            image = image.copy()
         if image.nbytes > _KEPT_BYTES:
             self.stop()
-        return image.reshape(height, width)
+        return image
 
     def _start(self) -> subprocess.Popen[bytes]:
         has_died = self._process is not None and self._process.poll() is not None

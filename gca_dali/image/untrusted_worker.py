@@ -1,7 +1,8 @@
 """Requests on standard input, replies on standard output: the process behind a pool.
 
 A request is a length and JSON with a path; the reply a length and JSON. The image lies in a file in
-memory that both processes hold: decoders write it there, and it passes through no pipe. Only
+memory that both processes hold, behind the table of its grey levels where one is to be looked up
+still: decoders write there, and no pixel passes through a pipe. Only
 `gca_dali.image.untrusted` starts it. No pickle passes in either direction.
 """
 
@@ -24,6 +25,7 @@ import numpy as np
 from gca_dali.common.machine import is_machine_fault, lacks_memory
 from gca_dali.image.claims import NUM_SNIFFED_BYTES, UnreadableImageError, sniff_format
 from gca_dali.image.read import read_image
+from gca_dali.image.untrusted_process import TABLE_BYTES
 
 
 class ImageMemory:
@@ -39,18 +41,21 @@ class ImageMemory:
         self._descriptor = descriptor
         self._whole = np.empty(0, np.uint8)
 
-    def allocate(self, shape: tuple[int, int], dtype: Any = np.uint16) -> np.ndarray:
-        """Give an array at the beginning of the file, which is made long enough."""
-        num_bytes = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    def allocate(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Give an array behind the table in the file, which is made long enough."""
+        num_bytes = TABLE_BYTES + math.prod(shape) * np.dtype(dtype).itemsize
         if num_bytes > self._whole.size:
             os.ftruncate(self._descriptor, num_bytes)
             self._whole = np.frombuffer(mmap.mmap(self._descriptor, num_bytes), np.uint8)
-        return self._whole[:num_bytes].view(dtype).reshape(shape)
+        return self._whole[TABLE_BYTES:num_bytes].view(dtype).reshape(shape)
 
-    def put(self, image: np.ndarray) -> None:
-        """Copy an image there, unless it was made there."""
-        if not np.may_share_memory(image, self._whole):
-            self.allocate(image.shape, image.dtype)[:] = image
+    def put(self, image: np.ndarray, table: np.ndarray | None) -> None:
+        """Copy an image there, unless it was made there, and its table."""
+        place = self.allocate(image.shape, image.dtype)
+        if image.ctypes.data != place.ctypes.data or not image.flags.c_contiguous:
+            place[:] = image.copy() if np.may_share_memory(image, place) else image
+        if table is not None:
+            self._whole[:TABLE_BYTES].view(np.uint16)[:] = table
 
 
 def main(memory_bytes: int, cpu_seconds: int, descriptor: int) -> None:
@@ -95,19 +100,20 @@ def _limit(kind: int, amount: int) -> int:
 
 def _answer(request: dict[str, Any], memory: ImageMemory) -> dict[str, Any]:
     try:
-        image, intensity = _read(request, memory)
+        image, table, intensity = _read(request, memory)
         facts = None
         if "shrink" in request:
             from gca_dali.image.shrink import shrink_and_tell
 
             image, facts = shrink_and_tell(request, image, intensity)
-        memory.put(image)
+        memory.put(image, table)
     except Exception as error:
         return _tell(error, request["has_memory"])
     return {
         "kind": "image",
         "shape": image.shape,
         "bits": 8 * image.itemsize,
+        "has_table": table is not None,
         "intensity": intensity,
         "facts": facts,
     }
@@ -132,17 +138,22 @@ def _tell(error: Exception, has_memory: bool) -> dict[str, Any]:
     raise error
 
 
-def _read(request: dict[str, Any], memory: ImageMemory) -> tuple[np.ndarray, dict[str, Any] | None]:
+def _read(
+    request: dict[str, Any], memory: ImageMemory
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any] | None]:
+    """Return the image, or codes and their table; and how grey levels were made."""
     path = request["path"]
     if os.path.isfile(path):
         with open(path, "rb") as stream:
             head = stream.read(NUM_SNIFFED_BYTES)
         if sniff_format(head) == "dicom":
             from gca_dali.image.dicom import read_dicom
+            from gca_dali.image.dicom.read import read_levels
 
             options = {"frame": request["frame"], "voi": request["voi"]}
-            if "shrink" not in request:
-                options["allocate"] = memory.allocate
-            image, intensity = read_dicom(path, **options)
-            return image, asdict(intensity)
-    return read_image(path), None
+            if "shrink" in request:
+                image, intensity = read_dicom(path, **options)
+                return image, None, asdict(intensity)
+            codes, table, intensity = read_levels(path, **options, allocate=memory.allocate)
+            return codes, table, asdict(intensity)
+    return read_image(path), None, None

@@ -6,6 +6,8 @@ The codestream decides, not the transfer syntax, which may name another of the s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import imagecodecs
 import numpy as np
 
@@ -18,7 +20,9 @@ _END_MARKER = bytes((0xFF, parts.END))
 _CODING_STYLE = 0x52
 
 
-def decode_codestream(data: bytes, header: DicomHeader) -> tuple[np.ndarray, str]:
+def decode_codestream(
+    data: bytes, header: DicomHeader, allocate: Callable[..., np.ndarray] = np.empty
+) -> tuple[np.ndarray, str]:
     """Decode a JPEG, JPEG-LS, JPEG 2000 or HTJ2K frame.
 
     Parameters
@@ -26,6 +30,8 @@ def decode_codestream(data: bytes, header: DicomHeader) -> tuple[np.ndarray, str
     data : bytes
         One frame that `check_codestream` has passed. The end marker may be missing.
     header : DicomHeader
+    allocate : callable
+        Gives memory for the samples of a JPEG: shape and dtype → numpy.ndarray.
 
     Returns
     -------
@@ -41,7 +47,7 @@ def decode_codestream(data: bytes, header: DicomHeader) -> tuple[np.ndarray, str
     photometric = header.photometric
     if data.startswith(JPEG_START):
         if read_jpeg_headers(data)[0].kind != parts.JPEG_LS:
-            return decode_jpeg(data, photometric)
+            return decode_jpeg(data, photometric, allocate)
         return imagecodecs.jpegls_decode(_end_properly(data)), photometric
     data = data[data.index(J2K_START) :]
     # OpenJPEG for HTJ2K too: OpenJPH fills what is missing.

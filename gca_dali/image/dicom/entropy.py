@@ -23,7 +23,15 @@ _MARKER = 0xFF
 
 @borrowing
 def refill(data, place, bits, num_bits, num_missing):
-    """Bring the bit buffer above 48 bits; zeros come in behind the data, and are counted."""
+    """Bring the bit buffer to 32 bits or more; zeros come in behind the data, and are counted."""
+    if place + 4 <= data.size:
+        high = (np.int64(data[place]) << 8) | np.int64(data[place + 1])
+        low = (np.int64(data[place + 2]) << 8) | np.int64(data[place + 3])
+        word = (high << 16) | low
+        # No byte of ones, of which the inverse is zero: nothing but data.
+        inverse = word ^ 0xFFFFFFFF
+        if (inverse - 0x01010101) & ~inverse & 0x80808080 == 0:
+            return place + 4, (bits << 32) | word, num_bits + 32, num_missing
     while num_bits <= 48:
         byte = np.int64(0)
         if place + 1 < data.size and data[place] == _MARKER:
@@ -145,6 +153,30 @@ def decode_lossless(data, place, full, fast, predictor, precision, restart_rows,
 
 
 @borrowing
+def merge_steps(first, other, merged):
+    """Take as many steps of a block at once as 12 bits hold.
+
+    Parameters
+    ----------
+    first, other : numpy.ndarray, int32, [65536]
+        Single steps from the first and from the other coefficients, by the bits that come next:
+        bits, and from the sixth on coefficients.
+    merged : numpy.ndarray, int32, [4096]
+        Is filled: bits, from the sixth on coefficients, from the fourteenth on those before the
+        last step, which must all be within the block; 0 where the first code is longer.
+    """
+    for code in range(merged.size):
+        num_bits = position = before = 0
+        entry = first[code << (_CODE_BITS - FAST_BITS)]
+        # Bits behind the twelfth are unknown: no step may need them.
+        while entry and num_bits + (entry & 31) <= FAST_BITS and position < 64:
+            num_bits, before, position = num_bits + (entry & 31), position, position + (entry >> 5)
+            next_bits = (code << num_bits) & ((1 << FAST_BITS) - 1)
+            entry = other[next_bits << (_CODE_BITS - FAST_BITS)]
+        merged[code] = before << 13 | position << 5 | num_bits
+
+
+@borrowing
 def count_blocks(data, place, full, fast, tables, num_units, restart_interval):
     """Walk a sequential scan without decoding its coefficients.
 
@@ -156,7 +188,7 @@ def count_blocks(data, place, full, fast, tables, num_units, restart_interval):
     full : numpy.ndarray, int32, [T, 65536]
         Bits and coefficients that a code passes over, by table.
     fast : numpy.ndarray, int32, [T, 4096]
-        The same for short codes.
+        The same of several short codes, see `merge_steps`.
     tables : numpy.ndarray, int64, [B, 2]
         Table of the first and of the other coefficients of each block of a unit.
     num_units : int
@@ -184,12 +216,12 @@ def count_blocks(data, place, full, fast, tables, num_units, restart_interval):
                         data, place, bits, num_bits, num_missing
                     )
                 entry = np.int64(fast[table, (bits >> (num_bits - FAST_BITS)) & 4095])
-                if entry == 0:
+                if entry == 0 or position + (entry >> 13) > 63:
                     entry = np.int64(full[table, (bits >> (num_bits - _CODE_BITS)) & 65535])
                     if entry == 0:
                         return -1
                 num_bits -= entry & 31
-                position += entry >> 5
+                position += (entry >> 5) & 255
                 table = tables[block, 1]
             if 64 < position < END_OF_BLOCK:
                 return -1

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gca_dali.image.dicom.entropy import END_OF_BLOCK, FAST_BITS
+from gca_dali.image.dicom.entropy import END_OF_BLOCK, FAST_BITS, merge_steps
 
 _LENGTH_BITS = 5
 
@@ -54,28 +54,31 @@ def read_tables(segment: bytes) -> Iterator[tuple[int, Table]]:
         place += 17 + len(symbols)
 
 
-def make_steps(table: Table, is_first: bool) -> tuple[np.ndarray, np.ndarray]:
+def make_steps(first: Table, other: Table) -> tuple[np.ndarray, np.ndarray]:
     """Turn symbols of a sequential scan into steps over bits and coefficients (T.81, F.2.2).
 
     Parameters
     ----------
-    table : Table
-    is_first : bool
-        Whether the table is of first coefficients, which stand alone.
+    first, other : Table
+        Of the first coefficient of a block, and of the others.
 
     Returns
     -------
-    full : numpy.ndarray, int32, [65536]
+    full : numpy.ndarray, int32, [2, 65536]
         Entries of all bits of a code and its coefficient, and of the coefficients passed over.
-    fast : numpy.ndarray, int32, [4096]
-        Those whose code has at most 12 bits.
+    fast : numpy.ndarray, int32, [2, 4096]
+        Those of several at once, see `entropy.merge_steps`.
     """
-    run, size = table.symbols >> 4, table.symbols & 15
+    run, size = other.symbols >> 4, other.symbols & 15
     step = np.where((size > 0) | (run == 15), run + 1, END_OF_BLOCK)
-    if is_first:
-        step = np.ones_like(run)
-    entries = step << _LENGTH_BITS | table.lengths + size
-    return _spread(table, entries)
+    alone = 1 << _LENGTH_BITS | first.lengths + (first.symbols & 15)
+    full = np.stack(
+        [_spread(first, alone), _spread(other, step << _LENGTH_BITS | other.lengths + size)]
+    )
+    fast = np.empty((2, 1 << FAST_BITS), np.int32)
+    for start, merged in zip(full, fast, strict=True):
+        merge_steps(start, full[1], merged)
+    return full, fast
 
 
 def make_differences(table: Table) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +95,8 @@ def make_differences(table: Table) -> tuple[np.ndarray, np.ndarray]:
     fast : numpy.ndarray, int32, [4096]
         Entries of all bits and the difference, where it has at most 12 bits with its code.
     """
-    full, first = _spread(table, table.symbols << _LENGTH_BITS | table.lengths)
+    full = _spread(table, table.symbols << _LENGTH_BITS | table.lengths)
+    first = full[:: 1 << (16 - FAST_BITS)]
     size, length = first >> _LENGTH_BITS, first & 31
     num_bits = length + size
     fits = (first != 0) & (num_bits <= FAST_BITS)
@@ -104,12 +108,9 @@ def make_differences(table: Table) -> tuple[np.ndarray, np.ndarray]:
     return full, np.where(fits, (difference << _LENGTH_BITS) | num_bits, 0).astype(np.int32)
 
 
-def _spread(table: Table, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Write the entry of each code to all 16 bits, and 12 bits, that begin with it."""
-    full, fast = np.zeros(1 << 16, np.int32), np.zeros(1 << FAST_BITS, np.int32)
+def _spread(table: Table, entries: np.ndarray) -> np.ndarray:
+    """Write the entry of each code to all 16 bits that begin with it."""
+    full = np.zeros(1 << 16, np.int32)
     spans = 1 << (16 - table.lengths)
     full[: spans.sum()] = np.repeat(entries, spans)
-    is_short = table.lengths <= FAST_BITS
-    spans = spans[is_short] >> (16 - FAST_BITS)
-    fast[: spans.sum()] = np.repeat(entries[is_short], spans)
-    return full, fast
+    return full

@@ -1,13 +1,11 @@
-"""Stored values in, grey levels over the full range of uint16 out.
+"""Stored values in, the grey level of each out, over the full range of uint16.
 
 A stored value has at most 16 bits, so the whole DICOM chain (modality, VOI, inversion) is worked
-out once per value, in float64, and applied to the pixels as one look-up. `dicom.read`
-hands the image on.
+out once per value, in float64. What is left to do is one look-up per pixel, `levels.look_up`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,7 +31,6 @@ _BLANK_SHARE = 0.98
 # Of so many rows one is enough to see that a window shows something.
 _ROW_STEP = 16
 _MAX_RESCALE = 1e12
-Allocate = Callable[[tuple[int, int]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -59,15 +56,10 @@ class DicomIntensity:
     inverted: bool
 
 
-def apply_intensity(
-    dataset: Dataset,
-    header: DicomHeader,
-    frame: int,
-    values: np.ndarray,
-    voi: str,
-    allocate: Allocate,
-) -> tuple[np.ndarray, DicomIntensity]:
-    """Turn stored values into grey levels.
+def find_levels(
+    dataset: Dataset, header: DicomHeader, frame: int, values: np.ndarray, voi: str
+) -> tuple[np.ndarray, np.ndarray, DicomIntensity]:
+    """Say which grey level each stored value becomes.
 
     In order (DICOM PS3.4, N.2): modality table or rescale; VOI table, window, full range or
     percentiles; inversion for MONOCHROME1 or a presentation shape INVERSE (once where both are
@@ -87,12 +79,13 @@ def apply_intensity(
         See `voi.parse_voi`. "auto" takes the VOI table, else the first window, else
         the full range, and passes over a table or window that would leave 98 % of the pixels at one
         level.
-    allocate : callable
-        Gives memory for the image: (H, W) → uint16, [H, W].
 
     Returns
     -------
-    image : numpy.ndarray, uint16, [H, W]
+    codes : numpy.ndarray, uint8 or uint16, [H, W]
+        The values without sign.
+    table : numpy.ndarray, uint16, [65536]
+        Grey levels, by code.
     intensity : DicomIntensity
 
     Raises
@@ -105,16 +98,15 @@ def apply_intensity(
     counts = _Counts(pixels, padding)
     physical = _apply_modality(dataset, frame, pixels.stored)
     grey, used, low, high = _apply_voi(dataset, frame, physical, counts, voi)
-    table = np.rint(grey * _WHITE).astype(np.uint16)
+    levels = np.rint(grey * _WHITE).astype(np.uint16)
     inverted = (
         header.photometric == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     )
     if inverted:
-        table = _WHITE - table
-    table[padding] = 0
-    image = allocate(values.shape)
-    pixels.map(table, image)
-    return image, DicomIntensity(used, float(low), float(high), inverted)
+        levels = _WHITE - levels
+    levels[padding] = 0
+    intensity = DicomIntensity(used, float(low), float(high), inverted)
+    return pixels.codes, pixels.spread(levels), intensity
 
 
 def check_modality(dataset: Dataset, num_frames: int) -> None:

@@ -25,7 +25,9 @@ class JpegError(ValueError):
     """A JPEG that is broken or ends early; the text is the reason."""
 
 
-def decode_jpeg(data: bytes, claimed: str) -> tuple[np.ndarray, str]:
+def decode_jpeg(
+    data: bytes, claimed: str, allocate: Callable[..., np.ndarray] = np.empty
+) -> tuple[np.ndarray, str]:
     """Decode a baseline, extended, progressive or lossless JPEG of one or three components.
 
     Parameters
@@ -34,6 +36,8 @@ def decode_jpeg(data: bytes, claimed: str) -> tuple[np.ndarray, str]:
         One frame, whose header was checked by `dicom.codestream`. The end marker may be missing.
     claimed : str
         Photometric interpretation of the DICOM header.
+    allocate : callable
+        Gives memory for the samples: shape and dtype → numpy.ndarray.
 
     Returns
     -------
@@ -49,12 +53,14 @@ def decode_jpeg(data: bytes, claimed: str) -> tuple[np.ndarray, str]:
     """
     try:
         # Where the end marker is missing a zero is the padding of a fragment, not data.
-        return _decode(data.rstrip(b"\0"), claimed)
+        return _decode(data.rstrip(b"\0"), claimed, allocate)
     except (struct.error, IndexError, KeyError) as error:
         raise JpegError("a JPEG that ends early or lacks a table") from error
 
 
-def _decode(data: bytes, claimed: str) -> tuple[np.ndarray, str]:
+def _decode(
+    data: bytes, claimed: str, allocate: Callable[..., np.ndarray]
+) -> tuple[np.ndarray, str]:
     segments = []
     for segment in parts.walk_segments(data, 2):
         segments.append(segment)
@@ -64,8 +70,11 @@ def _decode(data: bytes, claimed: str) -> tuple[np.ndarray, str]:
     if len(frames) != 1:
         raise JpegError(f"a JPEG of {len(frames)} frames")
     frame = frames[0]
+    shape, dtype = (frame.height, frame.width), np.uint8 if frame.precision <= 8 else np.uint16
     if frame.kind == parts.LOSSLESS:
-        return _decode_lossless(data, frame), claimed
+        samples = allocate((*shape, len(frame.components)), dtype)
+        _decode_lossless(data, frame, samples)
+        return samples[..., 0] if len(frame.components) == 1 else samples, claimed
     checking = None
     if frame.kind == parts.PROGRESSIVE:
         if not data.endswith(b"\xff\xd9"):
@@ -74,7 +83,7 @@ def _decode(data: bytes, claimed: str) -> tuple[np.ndarray, str]:
         # Beside the decoder, of whose time it takes a quarter, where a core is free.
         checking = thread_pool(1, os.getpid()).submit(_check_end, data, frame)
     if len(frame.components) == 1:
-        samples = imagecodecs.jpeg8_decode(data)
+        samples = imagecodecs.jpeg8_decode(data, out=allocate(shape, dtype))
     else:
         # The same space on both sides: nothing is converted.
         samples = imagecodecs.jpeg8_decode(data, colorspace="YCBCR", outcolorspace="YCBCR")
@@ -123,12 +132,10 @@ def _each_scan(
             place = parts.find_marker(data, place)
 
 
-def _decode_lossless(data: bytes, frame: JpegFrame) -> np.ndarray:
+def _decode_lossless(data: bytes, frame: JpegFrame, samples: np.ndarray) -> None:
     num_components = len(frame.components)
     if num_components > 1 and any(part[1:] != (1, 1) for part in frame.components):
         raise JpegError("a lossless JPEG of subsampled components")
-    dtype = np.uint8 if frame.precision <= 8 else np.uint16
-    samples = np.empty((frame.height, frame.width, num_components), dtype)
     content = np.frombuffer(data, np.uint8)
 
     def walk(scan: JpegScan, which: list[int], tables: _Tables) -> int:
@@ -139,7 +146,7 @@ def _decode_lossless(data: bytes, frame: JpegFrame) -> np.ndarray:
         arrays = [make_differences(tables.named[first]) for first, _ in scan.tables]
         full, fast = (np.stack(part) for part in zip(*arrays, strict=True))
         is_all = len(which) == num_components
-        target = samples if is_all else np.empty((*samples.shape[:2], len(which)), dtype)
+        target = samples if is_all else np.empty((*samples.shape[:2], len(which)), samples.dtype)
         end = decode_lossless(
             content, scan.start, full, fast, scan.first, precision, interval, target
         )
@@ -150,7 +157,6 @@ def _decode_lossless(data: bytes, frame: JpegFrame) -> np.ndarray:
         return end
 
     _each_scan(data, frame, walk)
-    return samples[..., 0] if num_components == 1 else samples
 
 
 def _check_end(data: bytes, frame: JpegFrame) -> None:
@@ -164,11 +170,8 @@ def _check_end(data: bytes, frame: JpegFrame) -> None:
     def walk(scan: JpegScan, which: list[int], tables: _Tables) -> int:
         steps = []
         for first, other in scan.tables:
-            steps += (
-                make_steps(tables.named[first], True),
-                make_steps(tables.named[16 | other], False),
-            )
-        full, fast = (np.stack(arrays) for arrays in zip(*steps, strict=True))
+            steps.append(make_steps(tables.named[first], tables.named[16 | other]))
+        full, fast = (np.concatenate(arrays) for arrays in zip(*steps, strict=True))
         blocks = []
         for position, number in enumerate(which):
             part = frame.components[number]

@@ -1,7 +1,7 @@
-"""Stored values and a table in, grey levels or counts out: the passes over all pixels.
+"""Stored values and a table in, counts or grey levels out: the passes over all pixels.
 
-Compiled by Numba, so that each is one read and, at most, one write of the image. Next is
-`dicom.intensity`, which makes the table.
+Compiled by Numba, so that each is one read and, at most, one write of the image. Between the two
+`dicom.intensity` makes the table; the process that wants the image looks it up.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from gca_dali_kernels.cpu.compiled import borrowing
+
+NUM_CODES = 1 << 16
 
 
 @borrowing
@@ -33,19 +35,43 @@ def count_levels(values, counts):
 
 
 @borrowing
-def look_up(table, values, image):
-    """Write the entry of each value.
+def _look_up(table, codes, image):
+    """Write the entry of each code: uint16, [65536]; uint8 or uint16, [N] → uint16, [N]."""
+    for i in range(codes.size):
+        image[i] = table[codes[i]]
+
+
+@borrowing
+def _look_up_four(table, codes, image):
+    """Do the same of four codes of 16 bits at a time: uint64, [N] → uint64, [N]."""
+    for i in range(codes.size):
+        four = codes[i]
+        low = np.uint64(table[four & 0xFFFF]) | np.uint64(table[(four >> 16) & 0xFFFF]) << 16
+        high = np.uint64(table[(four >> 32) & 0xFFFF]) | np.uint64(table[four >> 48]) << 16
+        image[i] = low | high << 32
+
+
+def look_up(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Make grey levels: the last pass, which writes the image.
 
     Parameters
     ----------
-    table : numpy.ndarray, uint16, [N]
-        Of more than the largest value.
-    values : numpy.ndarray, uint8 or uint16, [N]
-    image : numpy.ndarray, uint16, [N]
-        Is filled.
+    codes : numpy.ndarray, uint8 or uint16, [H, W]
+        Contiguous.
+    table : numpy.ndarray, uint16, [65536]
+        Entries of all codes that there can be.
+
+    Returns
+    -------
+    numpy.ndarray, uint16, [H, W]
     """
-    for i in range(values.size):
-        image[i] = table[values[i]]
+    image = np.empty(codes.shape, np.uint16)
+    flat, levels = codes.reshape(-1), image.reshape(-1)
+    flat.flags.writeable = False  # as those of another process are: compiled once
+    num_packed = flat.size // 4 * 4 if flat.dtype == np.uint16 else 0
+    _look_up_four(table, flat[:num_packed].view(np.uint64), levels[:num_packed].view(np.uint64))
+    _look_up(table, flat[num_packed:], levels[num_packed:])
+    return image
 
 
 class StoredValues:
@@ -57,14 +83,17 @@ class StoredValues:
 
     Attributes
     ----------
+    codes : numpy.ndarray, uint8 or uint16, [H, W]
+        The same bits without sign, contiguous.
     stored : numpy.ndarray, int64, [N]
         Every value from the smallest, but at most 0, to the largest.
     """
 
     def __init__(self, values: np.ndarray) -> None:
         self.dtype, self.shape = values.dtype, values.shape
-        self._codes = np.ascontiguousarray(values).view(f"u{values.itemsize}")
-        smallest, largest = min(0, int(values.min())), int(values.max())
+        self.codes = np.ascontiguousarray(values).view(f"u{values.itemsize}")
+        smallest = min(0, int(values.min())) if values.dtype.kind == "i" else 0
+        largest = int(values.max())
         # The code of a negative value is that of an unsigned one in the same bits.
         self._num_codes = largest + 1 if smallest == 0 else 1 << (8 * values.itemsize)
         self._mask = (1 << (8 * values.itemsize)) - 1
@@ -73,12 +102,12 @@ class StoredValues:
     def count(self, step: int = 1) -> np.ndarray:
         """Count the pixels of every value, int64, like `stored`; of every `step`-th row."""
         counts = np.zeros((4, self._num_codes), np.int64)
-        for row in self._codes[::step] if step > 1 else [self._codes.reshape(-1)]:
+        for row in self.codes[::step] if step > 1 else [self.codes.reshape(-1)]:
             count_levels(row, counts)
         return counts.sum(axis=0)[self.stored & self._mask]
 
-    def map(self, table: np.ndarray, image: np.ndarray) -> None:
-        """Write the entry of each pixel: table uint16, like `stored`; image uint16, [H, W]."""
-        codes = np.zeros(self._num_codes, np.uint16)
-        codes[self.stored & self._mask] = table
-        look_up(codes, self._codes.reshape(-1), image.reshape(-1))
+    def spread(self, levels: np.ndarray) -> np.ndarray:
+        """Order the level of each value by its code: uint16, like `stored` → uint16, [65536]."""
+        table = np.zeros(NUM_CODES, np.uint16)
+        table[self.stored & self._mask] = levels
+        return table

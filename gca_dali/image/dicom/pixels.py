@@ -6,6 +6,9 @@ The frame is decoded as coded: no lookup table, no window, no inversion. Next is
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from pydicom.uid import RLELossless
 
@@ -16,8 +19,12 @@ from gca_dali.image.dicom.fragments import read_fragments
 from gca_dali.image.dicom.header import LOSSLESS_SYNTAXES, DicomHeader
 from gca_dali.image.dicom.runs import decode_runs
 
+Allocate = Callable[[tuple[int, ...], Any], np.ndarray]
 
-def decode_frame(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
+
+def decode_frame(
+    file: OpenDicom, frame: int, allocate: Allocate = np.empty
+) -> tuple[np.ndarray, str]:
     """Decode one frame.
 
     Parameters
@@ -26,6 +33,8 @@ def decode_frame(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
         An open file.
     frame : int
         Which frame, from 0.
+    allocate : callable
+        Gives memory for the samples of most codings: shape and dtype → numpy.ndarray.
 
     Returns
     -------
@@ -45,21 +54,21 @@ def decode_frame(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
     if header.is_compressed and header.transfer_syntax != RLELossless:
         data = read_fragments(file.stream, file.frames[frame])
         precision = check_codestream(data, header, file.path).precision
-        samples, photometric = decode_codestream(data, header)
+        samples, photometric = decode_codestream(data, header, allocate)
         if samples.shape[:2] != (header.height, header.width):
             raise ValueError(f"{samples.shape[0]}x{samples.shape[1]} pixels decoded")
         return _take_stored(samples, precision, header), photometric
     if header.is_compressed:
         data = read_fragments(file.stream, file.frames[frame])
         check_runs(data, header, file.path)
-        values = decode_runs(data, header)
+        values = decode_runs(data, header, allocate)
     else:
-        values = _read_plain(file, frame)
+        values = _read_plain(file, frame, allocate)
     values = _extract_bits(values, header.bits_stored, header.high_bit, header.is_signed)
     return values, header.photometric
 
 
-def _read_plain(file: OpenDicom, frame: int) -> np.ndarray:
+def _read_plain(file: OpenDicom, frame: int, allocate: Allocate) -> np.ndarray:
     """Read an uncompressed frame from where it lies."""
     header = file.header
     num_bytes = header.num_frame_bytes
@@ -67,9 +76,11 @@ def _read_plain(file: OpenDicom, frame: int) -> np.ndarray:
     is_paired = file.is_big_endian and file.pixel_vr == "OW"
     if is_paired:  # bytes that were written as words of the other order lie in pairs
         before = start % 2
-    raw = np.zeros(before + num_bytes + (before + num_bytes) % 2, np.uint8)
+    raw = allocate((before + num_bytes + (before + num_bytes) % 2,), np.uint8)
     file.stream.seek(file.pixel_offset + start - before)
-    file.stream.readinto(raw.data)  # pyright: ignore[reportAttributeAccessIssue]
+    num_read = file.stream.readinto(raw.data)  # pyright: ignore[reportAttributeAccessIssue]
+    if num_read < before + num_bytes:
+        raise ValueError("a file that became shorter")
     if header.bits_allocated == 16:
         values = raw.view(np.uint16)
         if file.is_big_endian:

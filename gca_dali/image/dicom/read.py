@@ -1,6 +1,6 @@
 """A DICOM file in, one grey frame over the full range of uint16 out.
 
-The frame is decoded by `gca_dali.image.dicom.pixels` and mapped by the table of
+The frame is decoded by `gca_dali.image.dicom.pixels` and looked up in the table of
 `gca_dali.image.dicom.intensity`; views are next.
 """
 
@@ -16,25 +16,16 @@ from pydicom.pixels.processing import apply_color_lut
 from gca_dali.image.claims import UnreadableImageError
 from gca_dali.image.dicom.file import OpenDicom, check_frames, open_dicom
 from gca_dali.image.dicom.header import DicomHeader
-from gca_dali.image.dicom.intensity import (
-    Allocate,
-    DicomIntensity,
-    apply_intensity,
-    check_modality,
-)
+from gca_dali.image.dicom.intensity import DicomIntensity, check_modality, find_levels
+from gca_dali.image.dicom.levels import look_up
 from gca_dali.image.dicom.lut import LutError
-from gca_dali.image.dicom.pixels import decode_frame
+from gca_dali.image.dicom.pixels import Allocate, decode_frame
 from gca_dali.image.raster import luma
 from gca_dali.image.voi import parse_voi
 
 
-def allocate(shape: tuple[int, int]) -> np.ndarray:
-    """Give memory for an image: (H, W) → uint16, [H, W]."""
-    return np.empty(shape, np.uint16)
-
-
 def read_dicom(
-    path: str | Path, *, frame: int = 0, voi: str = "auto", allocate: Allocate = allocate
+    path: str | Path, *, frame: int = 0, voi: str = "auto"
 ) -> tuple[np.ndarray, DicomIntensity]:
     """Read one frame of a DICOM X-ray as it should be displayed, bright bone on dark air.
 
@@ -55,8 +46,6 @@ def read_dicom(
         a table or window that leaves 98 % of the pixels at one level is passed over. "window" and
         "lut": only that, "window:1" the second of several. "full": the smallest and largest value.
         "percentile": the values at 0.5 % and 99.5 %.
-    allocate : callable
-        Gives memory for the image: (H, W) → uint16, [H, W].
 
     Returns
     -------
@@ -78,16 +67,40 @@ def read_dicom(
     >>> image.shape, image.dtype, intensity.inverted  # doctest: +SKIP
     ((2128, 2000), dtype('uint16'), True)
     """
+    codes, table, intensity = read_levels(path, frame=frame, voi=voi)
+    return look_up(codes, table) if table is not None else codes, intensity
+
+
+def read_levels(
+    path: str | Path, *, frame: int, voi: str, allocate: Allocate = np.empty
+) -> tuple[np.ndarray, np.ndarray | None, DicomIntensity]:
+    """Do all that `read_dicom` does but the last pass over the pixels, `levels.look_up`.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    frame : int
+    voi : str
+    allocate : callable
+        Gives memory for an array, once at most: shape and dtype → numpy.ndarray.
+
+    Returns
+    -------
+    codes : numpy.ndarray, uint8 or uint16, [H, W]
+        What is to be looked up; or the image, uint16.
+    table : numpy.ndarray, uint16, [65536], or None
+        Grey levels by code; None for an image.
+    intensity : DicomIntensity
+    """
     parse_voi(voi)
     with open_dicom(path) as file:
-        values, photometric = _decode(file, frame)
+        values, photometric = _decode(file, frame, allocate)
         with _explained(file):
             if file.header.is_grey:
-                return apply_intensity(file.dataset, file.header, frame, values, voi, allocate)
+                return find_levels(file.dataset, file.header, frame, values, voi)
             grey, top = _luma(file, values, photometric)
-            image = allocate(grey.shape)
-            image[:] = (np.minimum(grey, top).astype(np.uint32) * 65535 + top // 2) // top
-            return image, DicomIntensity("none", 0.0, float(top), False)
+            image = (np.minimum(grey, top).astype(np.uint32) * 65535 + top // 2) // top
+            return image.astype(np.uint16), None, DicomIntensity("none", 0.0, float(top), False)
 
 
 def stored_values(path: str | Path, *, frame: int = 0) -> np.ndarray:
@@ -152,12 +165,12 @@ def probe_dicom(path: str | Path, *, with_patient: bool = False) -> DicomHeader:
         return file.header
 
 
-def _decode(file: OpenDicom, frame: int) -> tuple[np.ndarray, str]:
+def _decode(file: OpenDicom, frame: int, allocate: Allocate = np.empty) -> tuple[np.ndarray, str]:
     if not 0 <= frame < file.header.num_frames:
         last = file.header.num_frames - 1
         raise ValueError(f"frame must be 0…{last}, got {frame}. {file.path} has no more.")
     try:
-        return decode_frame(file, frame)
+        return decode_frame(file, frame, allocate)
     except UnreadableImageError:
         raise
     except MemoryError as error:

@@ -6,6 +6,7 @@ Each byte of a sample is a segment of its own. `dicom.pixels` calls this.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import imagecodecs
 import numpy as np
@@ -14,7 +15,9 @@ from gca_dali.image.dicom.header import DicomHeader
 from gca_dali_kernels.cpu.compiled import borrowing
 
 
-def decode_runs(data: bytes, header: DicomHeader) -> np.ndarray:
+def decode_runs(
+    data: bytes, header: DicomHeader, allocate: Callable[..., np.ndarray] = np.empty
+) -> np.ndarray:
     """Decode one frame.
 
     Parameters
@@ -22,6 +25,8 @@ def decode_runs(data: bytes, header: DicomHeader) -> np.ndarray:
     data : bytes
         The frame, which `check_runs` has passed.
     header : DicomHeader
+    allocate : callable
+        Gives memory for values of two bytes: shape and dtype → numpy.ndarray.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def decode_runs(data: bytes, header: DicomHeader) -> np.ndarray:
             raise ValueError(f"{len(unpacked)} of {plane.size} bytes in a segment of run lengths")
     values = planes[:, 0]
     if num_bytes == 2:
-        values = np.empty((num_samples, header.height * header.width), np.uint16)
+        values = allocate((num_samples, header.height * header.width), np.uint16)
         for sample in range(num_samples):
             join_bytes(planes[sample, 0], planes[sample, 1], values[sample])
     values = values.reshape(num_samples, header.height, header.width)
