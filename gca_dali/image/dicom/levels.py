@@ -102,8 +102,7 @@ class StoredValues:
     def count(self, step: int = 1) -> np.ndarray:
         """Count the pixels of every value, int64, like `stored`; of every `step`-th row."""
         counts = np.zeros((4, self._num_codes), np.int64)
-        for row in self.codes[::step] if step > 1 else [self.codes.reshape(-1)]:
-            count_levels(row, counts)
+        count_levels(np.ascontiguousarray(self.codes[::step]).reshape(-1), counts)
         return counts.sum(axis=0)[self.stored & self._mask]
 
     def spread(self, levels: np.ndarray) -> np.ndarray:
