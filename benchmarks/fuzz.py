@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 import zlib
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -49,18 +48,24 @@ class FuzzResult:
     num_files: int = 0
     num_read: int = 0
     num_refused: int = 0
-    crashes: Counter[str] = field(default_factory=Counter)
+    crashes: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     num_seconds: float = 0.0
     peak_mebibytes: float = 0.0
     slowest_seconds: float = 0.0
+
+    @property
+    def num_bad(self) -> int:
+        """Crashes and failures together."""
+        return sum(self.crashes.values()) + len(self.failures)
 
     def add(self, other: FuzzResult) -> None:
         """Take up the counts of another run over other files."""
         self.num_files += other.num_files
         self.num_read += other.num_read
         self.num_refused += other.num_refused
-        self.crashes += other.crashes
+        for cause, number in other.crashes.items():
+            self.crashes[cause] = self.crashes.get(cause, 0) + number
         self.failures += other.failures
         self.slowest_seconds = max(self.slowest_seconds, other.slowest_seconds)
 
@@ -197,10 +202,10 @@ def _run_part(
         data = mutate(seeds[name], random, seeds[names[random.integers(len(names))]])
         path.write_bytes(data)
         started = time.perf_counter()
-        num_bad = len(result.failures) + result.crashes.total()
+        num_bad = result.num_bad
         _read_one(path, f"{name} {seed}/{number}", pool, result)
         result.slowest_seconds = max(result.slowest_seconds, time.perf_counter() - started)
-        if len(result.failures) + result.crashes.total() > num_bad:
+        if result.num_bad > num_bad:
             kept[f"{name}_{seed}_{number}"] = data
     return result, kept
 
@@ -210,7 +215,8 @@ def _read_one(path: Path, label: str, pool: DecoderPool, result: FuzzResult) -> 
     try:
         image, _ = pool.read(path)
     except DecoderCrashError as error:
-        result.crashes[f"{label.split()[0]}: {error.reason}"] += 1
+        cause = f"{label.split()[0]}: {error.reason}"
+        result.crashes[cause] = result.crashes.get(cause, 0) + 1
     except UnreadableImageError as error:
         result.num_refused += 1
         if not error.reason or "\n" in error.reason:
@@ -240,7 +246,7 @@ def main() -> int:
         keep=options.keep,
     )
     print(json.dumps(asdict(result), indent=2))
-    return int(bool(result.failures or result.crashes))
+    return int(bool(result.num_bad))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,8 +59,10 @@ def test_a_crash_would_be_counted(monkeypatch):
     die = "import sys, os; sys.stdin.buffer.read(4); os.abort()"
     monkeypatch.setattr(untrusted_process, "_BOOT", die)
     result = run_fuzz(6, formats=("png",))
-    assert result.crashes.total() == 6
+    assert result.num_bad == sum(result.crashes.values()) == 6
     assert all("SIGABRT" in cause for cause in result.crashes)
+    # As a child of the tests, and the command, hand it on.
+    assert json.loads(json.dumps(asdict(result)))["crashes"] == result.crashes
 
 
 def test_every_seed_is_broken_in_many_ways():
