@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 # Where tables and the answer stand: a page, and what leads from it to docs.
 DOCS = ROOT / "docs"
-PAGES = {ROOT / "README.md": "docs/", DOCS / "measured.md": "", DOCS / "policies.md": ""}
+PAGES = {ROOT / "README.md": "docs/"}
+PAGES |= {DOCS / f"{page}.md": "" for page in ("measured", "policies", "formats")}
 # The study's own words are the answer about gaze; until they are there, what it is.
 STUDY = ROOT / "benchmarks" / "study"
 UNFINISHED = "Not all cells are run yet"
@@ -22,6 +23,17 @@ NOT_KNOWN = """\
 images' maps) is under way: SimCLR on the knees of Wang et al. and on chest phantoms, probed for
 what the features are worth, **simulated gaze** throughout. No result of it stands here before all
 of its cells are run. `benchmarks/study` has the plan, the tables and how to run it."""
+# The names of `benchmarks.loaders.bench_formats`: what each is, and which codec is the bare one.
+CODINGS = {
+    "UNC": ("uncompressed", ""),
+    "RLE": ("RLE", "`dicomrle_decode`"),
+    "JPLL": ("JPEG lossless", "`jpeg8_decode`"),
+    "JPLY_fixed": ("JPEG extended, 12 bits", "`jpeg8_decode`"),
+    "JLSL": ("JPEG-LS lossless", "`jpegls_decode`"),
+    "JLSN": ("JPEG-LS near-lossless", "`jpegls_decode`"),
+    "J2KR": ("JPEG 2000 lossless", "`jpeg2k_decode`"),
+    "J2KI": ("JPEG 2000 lossy", "`jpeg2k_decode`"),
+}
 PROFILED = ("loader", "decode_only", "plan_views", "make_views", "rest")
 
 
@@ -86,6 +98,57 @@ def store_table(result: dict[str, Any]) -> list[str]:
     return rows
 
 
+def codings_table(result: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        "| coding | ms per image | over the bare codec | by processor time | over pydicom |",
+        "|---|---|---|---|---|",
+    ]
+    for name, (coding, codec) in CODINGS.items():
+        workload = f"hip {name}"
+        alone = _find(result, "gca_dali over bare codec", workload, "time ratio")
+        used = _find(result, "gca_dali over bare codec", workload, "processor time ratio")
+        beside = _find(result, "gca_dali over pydicom", workload, "time ratio")
+        (mine,) = _find(result, "gca_dali", workload, "time per image")
+        ratios = [f"{ratio[0]:.2f}" if ratio else "" for ratio in (alone, used, beside)]
+        codec = f" ({codec})" if codec else ""
+        rows.append(f"| {coding}{codec} | {mine:.1f} | {' | '.join(ratios)} |")
+    return rows
+
+
+def formats_table(result: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        "| set | images/s | of decoding alone | decoded alone by |",
+        "|---|---|---|---|",
+    ]
+    for name, decoder in (("PNG8", "DALI"), ("PNG16", "DALI"), ("DICOM", "our workers")):
+        (rate,) = _find(result, "gca_dali", f"{name}, ", "throughput")
+        (ratio,) = _find(result, "gca_dali over decode only", f"{name}, ", "throughput ratio")
+        rows.append(f"| {name} | {rate:.1f} | {ratio:.2f} | {decoder} |")
+    return rows
+
+
+def pngs_table(result: list[dict[str, Any]]) -> list[str]:
+    rows = ["| images | decoded by | images/s | of DALI |", "|---|---|---|---|"]
+    names = {"dali_decode": "DALI", "libpng": "libpng", "read_image": "ours", "gca": "the loader"}
+    for workload in dict.fromkeys(row["workload"] for row in result):
+        for provider, name in names.items():
+            (rate,) = _find(result, provider, workload, "throughput")
+            (ratio,) = _find(result, provider, workload, "ratio to DALI's decoding")
+            rows.append(f"| {workload} | {name} | {rate:.0f} | {ratio:.2f} |")
+    return rows
+
+
+def _find(result: list[dict[str, Any]], provider: str, workload: str, metric: str) -> list[float]:
+    """Return the median of the last row whose workload begins like that, if there is one."""
+    found = [
+        row["p50"]
+        for row in result
+        if (row["provider"], row["metric"]) == (provider, metric)
+        and row["workload"].startswith(workload)
+    ]
+    return found[-1:]
+
+
 def tell_study(folder: str) -> str:
     """Return what is known of gaze, with its figures, which are copied to docs.
 
@@ -106,11 +169,14 @@ def tell_study(folder: str) -> str:
     return f"{told}\n\nPlan, tables and how to run it: `benchmarks/study`."
 
 
-TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
+TABLES: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
     "audit": ("audit_dental.json", audit_table),
     "rates": ("loaders_cpu.json", rates_table),
     "loaders": ("loaders_cpu.json", loaders_table),
     "store": ("store_cpu.json", store_table),
+    "codings": ("formats_cpu.json", codings_table),
+    "formats": ("formats_cpu.json", formats_table),
+    "pngs": ("png_cpu.json", pngs_table),
 }
 STUDY_MARK = re.compile(r"(<!-- study -->\n).*?(<!-- /study -->)", re.DOTALL)
 
