@@ -24,7 +24,7 @@ from gca_dali.store.open import is_store
 
 @dataclass(frozen=True, eq=False)
 class Manifest(Rows):
-    """One row per image: :class:`gca_dali.data.rows.Rows` that come from and go to files.
+    """One row per image: `Rows` that come from and go to files.
 
     Examples
     --------

@@ -50,4 +50,4 @@ def test_blocks_have_a_language_and_lines_that_fit(page):
     for block in read_blocks(page):
         assert block.language in ("python", "sh", "csv", "text", "json", "toml"), block.code[:60]
         if block.language == "python":
-            assert max(map(len, block.code.splitlines())) <= 110
+            assert max(map(len, block.code.splitlines())) <= 100

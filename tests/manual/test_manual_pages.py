@@ -26,7 +26,7 @@ from manual_pages import DOCS, ROOT, Block, read_blocks
 PARSED = ("demo", "doctor", "bench")
 ENCODERS = "encoders.md"
 SHORTER = {
-    "pretrain": "--epochs 1 --size 32 --batch-size 8",
+    "pretrain": "--epochs 1 --size 32 --batch-size 8 --encoder test_byobnet",
     "gaze fit": "--epochs 1 --input-px 32 --batch-size 4",
     "preview": "--num-images 1",
     "probe": "--fractions 1",
