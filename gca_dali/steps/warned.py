@@ -69,7 +69,7 @@ class Watch:
     def __init__(self, lines: HeldLines) -> None:
         self.sources: WeakSet[Served] = WeakSet()
         self._lines = lines
-        self._said: dict[str, set[str]] = {}  # by file, once it was decoded alone
+        self._said: dict[str, tuple[str, ...]] = {}  # by file, once it was decoded alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gca_dali-warned")
         self._asked: Future[None] | None = None
         self._heard: set[str] = set()
@@ -101,7 +101,7 @@ class Watch:
             suspects, self._suspects = self._suspects, {}
         new = [file for file in suspects if file not in self._said]
         for file, said in decode_alone(new).items():
-            self._said[file] = set(said)
+            self._said[file] = tuple(said)
             if said:
                 LOG.warning("%s: %s", suspects[file], "; ".join(said))
         for line in sorted(heard.difference(*(self._said.get(file, ()) for file in suspects))):

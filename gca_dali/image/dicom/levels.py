@@ -69,8 +69,10 @@ def look_up(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
     flat, levels = codes.reshape(-1), image.reshape(-1)
     flat.flags.writeable = False  # as those of another process are: compiled once
     num_packed = flat.size // 4 * 4 if flat.dtype == np.uint16 else 0
-    _look_up_four(table, flat[:num_packed].view(np.uint64), levels[:num_packed].view(np.uint64))
-    _look_up(table, flat[num_packed:], levels[num_packed:])
+    if num_packed:
+        _look_up_four(table, flat[:num_packed].view(np.uint64), levels[:num_packed].view(np.uint64))
+    if num_packed < flat.size:
+        _look_up(table, flat[num_packed:], levels[num_packed:])
     return image
 
 
