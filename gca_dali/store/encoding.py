@@ -70,7 +70,7 @@ def _write_png(pixels: np.ndarray) -> bytes:
     rows[:, 0] = _UP
     rows[0, 1:] = values[0]
     np.subtract(values[1:], values[:-1], out=rows[1:, 1:])
-    packed = bytes(imagecodecs.deflate_encode(rows, level=_DEFLATE_LEVEL))
+    packed = bytes(imagecodecs.deflate_encode(rows.tobytes(), level=_DEFLATE_LEVEL))
     header = struct.pack(">2L5B", width, height, 16, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
     return _PNG_START + b"".join(
