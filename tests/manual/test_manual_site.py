@@ -51,3 +51,8 @@ def test_the_reference_has_signatures_and_their_words(site):
     for name in ("GCALoader", "from_folder", "ViewPolicy", "sample_windows", "load_encoder"):
         assert re.search(rf'id="[\w.]*\.{name}"', text), name
     assert "quarantine" in text
+
+
+def test_every_page_stands_in_the_navigation_once():
+    named = re.findall(r": (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(page.name for page in DOCS)
