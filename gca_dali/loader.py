@@ -28,6 +28,7 @@ from gca_dali.steps.order import Order
 from gca_dali.steps.quarantine import Quarantine, UnreadableFileError
 from gca_dali.steps.read import BatchSource
 from gca_dali.steps.saliency import SaliencySource, load_saliency
+from gca_dali_kernels.cpu.ahead import compile_ahead
 from gca_dali_kernels.cpu.parallel import num_cores
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class GCALoader:
         self.source = BatchSource(
             manifest, self.quarantine, config.seed, self.num_threads, self.device
         )
+        if self.device == CPU:
+            compile_ahead("uint16" if self._deep else "uint8")
         self.epoch = 0  # that the next batch belongs to
         self.position = 0  # samples of it that all ranks together have consumed
         self._resumed = False

@@ -14,7 +14,7 @@ app = make_app()
 
 @command(app)
 def doctor() -> Report:
-    """Show versions, the GPU, and which decoders work on this machine."""
+    """Show versions, the GPU, compiled kernels, and which decoders work on this machine."""
     from gca_dali.report.doctor import examine
 
     found = examine()
@@ -39,6 +39,8 @@ def _show(found: dict[str, Any]) -> RenderableType:
     machine.add_row("NVRTC", Text(gpu["nvrtc"]))
     machine.add_row("device='cuda'", Text(gpu["loader"]))
 
+    machine.add_row("CPU kernels", Text(_tell_kernels(found["kernels"])))
+
     installed = [f"{name} {text}" for name, text in found["versions"].items() if text]
     missing = [name for name, text in found["versions"].items() if not text]
     machine.add_row("installed", Text(", ".join(installed)))
@@ -51,3 +53,12 @@ def _show(found: dict[str, Any]) -> RenderableType:
         machine.add_row(group, Text(f"{num_ok} of {len(findings)} work: {told}"))
     verdict = [Text(f"problem: {text}", style="red") for text in found["problems"]]
     return Group(machine, *(verdict or [Text("all is well", style="green")]))
+
+
+def _tell_kernels(kernels: dict[str, Any]) -> str:
+    if kernels["folder"] is None:
+        return "compiled by each run anew: no folder to keep them can be written"
+    num, num_kept = len(kernels["compiled"]), sum(kernels["compiled"].values())
+    if num_kept == num:
+        return f"compiled, in {kernels['folder']}"
+    return f"{num_kept} of {num} compiled; the first batch does the rest, into {kernels['folder']}"

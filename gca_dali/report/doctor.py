@@ -49,7 +49,8 @@ def examine() -> dict[str, Any]:
     dict
         ``python``, ``platform`` (text), ``cores`` (int), ``versions`` (package to version or
         None), ``gpu`` (see `report.doctor_gpu`), ``decoders`` (group to coding to "ok" or
-        what is wrong) and ``problems`` (list of text, empty where all is well).
+        what is wrong), ``kernels`` (see `find_kept_kernels`) and ``problems`` (list of text, empty
+        where all is well).
     """
     groups = ["dali-cpu", "dicom"]
     with ThreadPoolExecutor(2) as pool:
@@ -66,8 +67,24 @@ def examine() -> dict[str, Any]:
         "versions": {name: find_version(name) for name in PACKAGES},
         "gpu": gpu,
         "decoders": decoders,
+        "kernels": find_kept_kernels(),
         "problems": list_problems(gpu, decoders),
     }
+
+
+def find_kept_kernels() -> dict[str, Any]:
+    """Find out whether the CPU's kernels are compiled; none is.
+
+    Returns
+    -------
+    dict
+        ``folder`` (text, or None where no folder can be written: every run compiles anew) and
+        ``compiled`` (name to bool).
+    """
+    from gca_dali_kernels.cpu.ahead import find_kernels
+    from gca_dali_kernels.cpu.compiled import CACHE
+
+    return {"folder": CACHE and str(CACHE), "compiled": find_kernels()}
 
 
 def count_cores() -> int:

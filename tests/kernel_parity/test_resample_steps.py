@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from gca_dali_kernels.cpu.appearance import blur
-from gca_dali_kernels.cpu.resample import MOST_HALVINGS, halve, sum_separable
+from called_parts import call
+from gca_dali_kernels.cpu import appearance, resample
+from gca_dali_kernels.cpu.resample import MOST_HALVINGS
 
+blur = call(appearance.blur)
+halve, sum_separable = call(resample.halve), call(resample.sum_separable)
 RNG = np.random.default_rng(0)
 
 

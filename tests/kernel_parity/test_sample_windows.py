@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from gca_dali_kernels.cpu import mass as cpu_mass
+from called_parts import call
+from gca_dali_kernels.cpu import mass as compiled_mass
 from gca_dali_kernels.cpu import sample_windows as cpu
 from gca_dali_kernels.law import ViewLaws, WindowLaw
 from gca_dali_kernels.reference import mass as reference_mass
@@ -14,6 +17,9 @@ from gca_dali_kernels.reference.integrate_maps import integrate_maps
 from kernel_cases import window_cases
 from kernel_inputs import WindowCase, make_map
 
+cpu_mass = SimpleNamespace(
+    mass_upright=call(compiled_mass.mass_upright), mass_turned=call(compiled_mass.mass_turned)
+)
 MODULES = pytest.mark.parametrize(
     ("mass", "sample"),
     [(reference_mass, reference.sample_windows), (cpu_mass, cpu.sample_windows)],

@@ -7,11 +7,11 @@ import numpy as np
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.steps.views import make_views
 from gca_dali.steps.windows import plan_views
-from gca_dali_kernels.cpu.render_views import render_image
+from gca_dali_kernels.cpu.render_views import compile_for, finish_views, resample_views
 from gca_dali_kernels.cpu.sample_cutouts import cutout_part
 from gca_dali_kernels.cpu.sample_windows import sample_part
 
-KERNELS = sample_part, cutout_part, render_image
+KERNELS = sample_part, cutout_part, resample_views, finish_views
 KEY = 3, 0
 POLICY = ViewPolicy.gca(size=32)
 
@@ -39,3 +39,11 @@ def test_memory_maps_and_a_column_of_keys_take_the_kernels_of_arrays() -> None:
     assert [len(kernel.signatures) for kernel in KERNELS] == numbers
     np.testing.assert_array_equal(again, views)
     assert images[0].flags.writeable, "the caller's image was changed"
+
+
+def test_what_is_compiled_ahead_is_what_a_batch_takes() -> None:
+    for dtype in ("uint8", "uint16"):
+        views_of([np.zeros((90, 70), dtype)], np.zeros(1, np.int64))
+        numbers = len(resample_views.signatures)
+        compile_for(dtype)
+        assert len(resample_views.signatures) == numbers

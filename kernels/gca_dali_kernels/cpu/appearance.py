@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import borrowing, compiled, fused
+from gca_dali_kernels.cpu.compiled import fused, making_part, part
 from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.look import NOISE_DEVIATION, NOISE_MEAN
 from gca_dali_kernels.philox import NOISE
@@ -20,13 +20,13 @@ ZERO, ONE = F32(0.0), F32(1.0)
 WORD = 2.0**-32
 
 
-@compiled
+@making_part
 def between(word, low, high):
     """Return a random word as a number in low…high."""
     return low + (high - low) * (word * WORD)
 
 
-@compiled
+@making_part
 def scale_intensity(view, scale, offset) -> None:
     """Scale, add and clip to 0…1."""
     for i in range(view.shape[0]):
@@ -35,7 +35,7 @@ def scale_intensity(view, scale, offset) -> None:
             line[j] = min(max(scale * line[j] + offset, ZERO), ONE)
 
 
-@compiled
+@making_part
 def raise_to(view, exponent) -> None:
     """Apply a gamma."""
     for i in range(view.shape[0]):
@@ -43,7 +43,7 @@ def raise_to(view, exponent) -> None:
             view[i, j] = view[i, j] ** exponent
 
 
-@compiled
+@making_part
 def solarize(view) -> None:
     """Invert intensities of at least 0.5."""
     for i in range(view.shape[0]):
@@ -52,7 +52,7 @@ def solarize(view) -> None:
                 view[i, j] = ONE - view[i, j]
 
 
-@compiled
+@making_part
 def gaussian_weights(sigma):
     """Return the centre's weight and those to one side of a Gaussian cut at 3 sigma, float32."""
     weights = np.exp(-0.5 * (np.arange(math.ceil(3.0 * sigma) + 1) / sigma) ** 2)
@@ -73,7 +73,7 @@ def add_pair(before, after, weight, target) -> None:
         target[j] += weight * (before[j] + after[j])
 
 
-@borrowing
+@part
 def blur_lines(sharp, weights, line, view) -> None:
     """Blur along columns into `line`, whose ends repeat the border, then along it."""
     num_rows, num_columns = sharp.shape
@@ -90,14 +90,14 @@ def blur_lines(sharp, weights, line, view) -> None:
             add_pair(line[radius - k :], line[radius + k :], weights[k], view[i])
 
 
-@compiled
+@making_part
 def blur(sharp, sigma, view) -> None:
     """Write the view blurred by a Gaussian; the border pixels repeat."""
     weights = gaussian_weights(sigma)
     blur_lines(sharp, weights, np.empty(sharp.shape[1] + 2 * (len(weights) - 1), F32), view)
 
 
-@compiled
+@making_part
 def add_noise(view, sigma, key, v) -> None:
     """Add the sum of four 16-bit words per pixel, scaled to `sigma`, and clip."""
     num_columns = view.shape[1]
@@ -112,7 +112,7 @@ def add_noise(view, sigma, key, v) -> None:
             view[i, j] = min(max(value, ZERO), ONE)
 
 
-@compiled
+@making_part
 def mask_softly(view, saliency, floor) -> None:
     """Multiply by saliency (0…255) over 255 plus a floor, at most 1."""
     for i in range(view.shape[0]):
@@ -121,7 +121,7 @@ def mask_softly(view, saliency, floor) -> None:
             line[j] *= min(values[j] * F32(1 / 255) + floor, ONE)
 
 
-@compiled
+@making_part
 def mask_hard(view, saliency, level) -> None:
     """Blacken where the saliency is below `level`."""
     for i in range(view.shape[0]):
@@ -131,7 +131,7 @@ def mask_hard(view, saliency, level) -> None:
                 line[j] = ZERO
 
 
-@compiled
+@making_part
 def finish_view(view, cutout, look) -> None:
     """Normalise, and black out the cutout."""
     num_rows, num_columns = view.shape
@@ -146,7 +146,7 @@ def finish_view(view, cutout, look) -> None:
         view[i, left:right] = offset
 
 
-@compiled
+@making_part
 def covered_range(start, end, num_pixels):
     """Return the first and last + 1 pixel whose centre lies between two edges (Q16)."""
     # (2i + 1) / 2n ≥ start / 65536 is i ≥ (start·n − 32768) / 65536, rounded up.

@@ -1,17 +1,18 @@
 """How the CPU kernels are compiled, and where what was compiled is kept.
 
 Without the GIL, because DALI calls from threads of its own; and by NumPy's error model, whose
-divisions need no check (no divisor is zero, see `law`). Small functions on the way of every window
-are `inlined`: Numba counts references to an array, atomically, at every call.
+divisions need no check (no divisor is zero, see `law`). Numba counts references to an array,
+atomically, at every call: most functions do without.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from numba import config as numba_config
@@ -71,26 +72,58 @@ class KeptKernel(FunctionCache):
     """What Numba keeps of one kernel; a disk that fails costs the time to compile, no more."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return what was kept, or None."""
+        """Return what was kept, or None: then Numba compiles, and saves."""
+        found = None
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
         except OSError as error:
             _tell(f"{self.cache_path}: {error.strerror}")
+        if found is None:
+            _waits.enter_context(told_after_a_second())
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled."""
+        _waits.close()
         try:
             super().save_overload(sig, data)
         except OSError as error:
             _tell(f"{self.cache_path}: {error.strerror}")
 
 
-def _compiler(**options: Any) -> Callable[[Callable], Any]:
+@contextmanager
+def told_after_a_second() -> Iterator[None]:
+    """Say once, if what is done here takes longer, that kernels are being compiled and kept."""
+
+    def tell() -> None:
+        if not _said and not _said_compiling:
+            _said_compiling.append(True)
+            LOG.warning(
+                "the CPU's kernels are being compiled, which takes some 15 s and is done once; "
+                "they are kept in %s",
+                CACHE,
+            )
+
+    timer = Timer(1.0, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+_waits = ExitStack()
+_said_compiling: list[bool] = []
+
+
+def _compiler(kept: bool = True, **options: Any) -> Callable[[Callable], Any]:
     make = njit(nogil=True, error_model="numpy", **options)
 
     def compile_later(function: Callable) -> Any:
         kernel: Any = make(function)
-        _keep(kernel, function)
+        if kept:
+            _keep(kernel, function)
         return kernel
 
     return compile_later
@@ -126,9 +159,18 @@ _BESIDE = _PACKAGE / "__pycache__"
 CACHE = find_cache(_PACKAGE)
 _forget_once = lru_cache(forget_stale)
 
+# What Python calls.
 compiled = _compiler()
 # For functions that neither make nor return an array: no counts, and windows in 2/3 of the time.
 borrowing = _compiler(_nrt=False)
-inlined = _compiler(inline="always")
-# Borrowing, and with fused multiply-adds: one rounding instead of two.
-fused = _compiler(fastmath={"contract"}, _nrt=False)
+
+# What kernels call. It lies in each kernel that is kept and not by itself; and the wrapper that
+# Python would need takes as long to compile as a small function.
+_INSIDE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "kept": False}
+making_part = _compiler(**_INSIDE)
+part = _compiler(**_INSIDE, _nrt=False)
+inlined = _compiler(**_INSIDE, _nrt=False, forceinline=True)
+# Written out before anything is compiled, so that a literal can unroll a loop.
+unrolled = _compiler(**_INSIDE, inline="always")
+# With fused multiply-adds: one rounding instead of two.
+fused = _compiler(**_INSIDE, _nrt=False, fastmath={"contract"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled, inlined
+from gca_dali_kernels.cpu.compiled import inlined, part
 from gca_dali_kernels.cpu.integers import integer_root, quotient
 from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.law import (
@@ -16,7 +16,7 @@ from gca_dali_kernels.law import (
 from gca_dali_kernels.philox import FOCUS, SIZE
 
 
-@compiled
+@part
 def measure_image(integral, mark, shape):
     """Return √(W/H), √(H/W) and a cell's width over its height (Q16), the map's sum and its box."""
     height_px, width_px = np.int64(shape[0]), np.int64(shape[1])
@@ -32,14 +32,14 @@ def measure_image(integral, mark, shape):
     )
 
 
-@compiled
+@part
 def cell_aspect(integral, shape):
     """Return a cell's width over its height in pixels, Q16."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
     return max(quotient(np.int64(shape[1]) * height << 16, np.int64(shape[0]) * width), 1)
 
 
-@compiled
+@part
 def draw_focus(integral, key):
     """Return the attended point of an image in units, (-1, -1) for a map without mass."""
     last_row, last_column = integral.shape[0] - 1, integral.shape[1] - 1
@@ -103,7 +103,7 @@ def draw_place(extent, size, words, law, image, focus, betas_q16):
     )
 
 
-@compiled
+@part
 def uniform_start(word, length, extent, point):
     """Place one side: anywhere, or where the point lies in its inner 80 % (`point` ≥ 0)."""
     first, last = np.int64(0), extent - length
@@ -114,7 +114,7 @@ def uniform_start(word, length, extent, point):
     return first + (word * (last - first + 1) >> 32)
 
 
-@compiled
+@part
 def beta_start(word, low, high, length, extent, betas_q16):
     """Place one side by a Beta draw over the centres that lie in [low, high]."""
     first = max(low - length // 2, 0)

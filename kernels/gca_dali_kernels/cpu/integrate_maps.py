@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled
+from gca_dali_kernels.cpu.compiled import compiled, making_part
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.reference.integrate_maps import BOX_THRESHOLD_TENTHS, MASK_AREA
 
@@ -47,7 +47,7 @@ def integrate_part(maps: np.ndarray, integrals: np.ndarray, marks: np.ndarray) -
         mark_map(maps[n], counts, marks[n])
 
 
-@compiled
+@making_part
 def mark_map(saliency: np.ndarray, counts: np.ndarray, mark: np.ndarray) -> None:
     """Write the box above a tenth of the range and the hard mask's level."""
     height, width = saliency.shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled, inlined
+from gca_dali_kernels.cpu.compiled import inlined, part
 from gca_dali_kernels.cpu.integers import quotient
 from gca_dali_kernels.law import SUBROWS_PER_CELL, UNITS_PER_CELL
 
@@ -37,7 +37,7 @@ def mass_upright(integral: np.ndarray, y0: int, x0: int, y1: int, x1: int) -> in
     )
 
 
-@compiled
+@part
 def turn_corner(y: int, x: int, cosine: int, sine: int, aspect_q16: int) -> tuple[int, int]:
     """Return a corner's offset after a rotation in pixel space, in half units."""
     turned_y = (cosine * y + ((sine * x) >> 16) * aspect_q16) >> 16
@@ -45,7 +45,7 @@ def turn_corner(y: int, x: int, cosine: int, sine: int, aspect_q16: int) -> tupl
     return turned_y, turned_x
 
 
-@compiled
+@part
 def row_mass(integral: np.ndarray, row: int, x2: int) -> int:
     """Return the mass of one row of cells left of `x2` (half units), in 1/512 of a level."""
     column = min(x2 >> 9, integral.shape[1] - 2)
@@ -55,7 +55,7 @@ def row_mass(integral: np.ndarray, row: int, x2: int) -> int:
     return near * (HALF_UNITS - right) + far * right
 
 
-@compiled
+@part
 def mass_turned(
     integral: np.ndarray,
     centre2: tuple[int, int],

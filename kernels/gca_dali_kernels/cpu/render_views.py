@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from gca_dali_kernels.cpu import ahead
 from gca_dali_kernels.cpu.appearance import (
     add_noise,
     between,
@@ -21,7 +22,7 @@ from gca_dali_kernels.cpu.appearance import (
     scale_intensity,
     solarize,
 )
-from gca_dali_kernels.cpu.compiled import compiled
+from gca_dali_kernels.cpu.compiled import compiled, making_part
 from gca_dali_kernels.cpu.parallel import run_parallel
 from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.cpu.resample import (
@@ -34,11 +35,13 @@ from gca_dali_kernels.cpu.resample import (
     tent_taps,
 )
 from gca_dali_kernels.law import UNITS_PER_CELL
-from gca_dali_kernels.look import NO_MASK, SOFT_MASK, GroupLooks
+from gca_dali_kernels.look import NO_MASK, SOFT_MASK, GroupLooks, ViewLook
 from gca_dali_kernels.philox import APPEARANCE
 from gca_dali_kernels.reference.draw import UPRIGHT
 
 F32 = np.float32
+# Numba compiles once more for each literal that it is given.
+ZERO, ONE, UNFLIPPED = np.int64(0), np.int64(1), np.int32(0)
 
 
 def render_views(
@@ -66,6 +69,7 @@ def render_views(
     tuple of numpy.ndarray, float32
         [views of the group, B, height, width] for each group, in one piece of memory.
     """
+    ahead.wait()
     records = np.concatenate([group.records for group in groups])
     rotations = np.stack([group.rotations_q16 for group in groups])
     words = np.array([key[0], key[1], 0], np.uint64)
@@ -76,19 +80,16 @@ def render_views(
     places = lay_out_views(shapes, starts)
 
     def work(first: int, last: int) -> None:
+        sharp = np.empty(places[-1, 4] + places[-1, 1] * places[-1, 2], np.float32)
         for b in range(first, last):
+            image = read_only(images[b])
             one_key = words.copy()
             one_key[2] = index[b]
-            render_image(
-                read_only(images[b]),
-                np.empty(0, np.uint16 if images[b].dtype == np.uint8 else F32),
-                (ranges[b], maps[b], marks[b]),
-                (windows[b], turns[b], cutouts[b]),
-                one_key,
-                (rotations, records, places),
-                pixels,
-                b,
-            )
+            seen = (ranges[b], windows[b], turns[b], maps[b].shape)
+            looks, target = (one_key, rotations, records), (pixels, sharp, places, b)
+            resample_views(image, like_sums(image.dtype), seen, looks, target)
+            saliency = (read_only(maps[b]), marks[b], windows[b], turns[b], cutouts[b])
+            finish_views(saliency, image.shape, looks, target)
 
     run_parallel(work, len(images), num_threads)
     ends = zip(starts, starts[1:], shapes, strict=False)
@@ -96,17 +97,38 @@ def render_views(
 
 
 def lay_out_views(shapes: list[tuple[int, ...]], starts: list[int]) -> np.ndarray:
-    """Return where the views of image 0 lie: group, height, width and first pixel, int64, [V, 4].
+    """Return group, height and width of each view, and where its pixels lie, int64, [V, 5].
 
-    The views of image b lie b times their pixels behind.
+    Those of image 0 among all pixels, where image b's lie b times as many behind; and among the
+    pixels of one image alone.
     """
-    rows = []
+    rows, num_pixels = [], 0
     for group, ((num_views, num_images, height, width), start) in enumerate(
         zip(shapes, starts, strict=False)
     ):
         step = num_images * height * width
-        rows += [(group, height, width, start + view * step) for view in range(num_views)]
+        for view in range(num_views):
+            rows.append((group, height, width, start + view * step, num_pixels))
+            num_pixels += height * width
     return np.array(rows, np.int64)
+
+
+def compile_for(dtype: str) -> None:
+    """Compile what depends on the type of the images, "uint8" or "uint16", on one of 8 × 8."""
+    image = read_only(np.zeros((8, 8), dtype))
+    looks = GroupLooks((ViewLook(),), (1, 1))
+    places = lay_out_views([(1, 1, 1, 1)], [0])
+    pixels = np.empty(1, np.float32)
+    windows = np.array([[0, 0, UNITS_PER_CELL, UNITS_PER_CELL]], np.int32)
+    seen = (np.array([0, 1], np.float32), windows, np.zeros((1, 2), np.int32), (1, 1))
+    key = np.zeros(3, np.uint64)
+    given = (key, looks.rotations_q16[None], looks.records)
+    resample_views(image, like_sums(image.dtype), seen, given, (pixels, pixels, places, 0))
+
+
+def like_sums(dtype: np.dtype) -> np.ndarray:
+    """Return an empty array of the type of the sums of such pixels."""
+    return np.empty(0, np.uint16 if dtype == np.uint8 else F32)
 
 
 def read_only(image: np.ndarray) -> np.ndarray:
@@ -120,39 +142,38 @@ def read_only(image: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def render_image(image, like_sums, saliency, plan, key, looks, pixels, b) -> None:
-    """Render all views of one image, from the level of the pyramid that suits each.
+def resample_views(image, like, seen, looks, target) -> None:
+    """Crop and resize all views of one image, from the level of the pyramid that suits each.
 
-    `like_sums` is an empty array of the type of that pyramid.
+    `like` is an empty array of the type of that pyramid. Views that are to be blurred go to
+    memory of their own.
     """
-    shape, places = image.shape, looks[2]
+    shape, (_, windows, turns, grid), places = image.shape, seen, target[2]
     num_views = len(places)
-    inputs = (saliency, plan, key, looks)
     levels = np.empty(num_views, np.int64)
     for v in range(num_views):
-        y0, x0, y1, x1 = window_px(plan[0][v], saliency[1].shape, shape)
+        y0, x0, y1, x1 = window_px(windows[v], grid, shape)
         scales = (y1 - y0) / places[v, 1], (x1 - x0) / places[v, 2]
         levels[v] = choose_level(scales[0], scales[1], shape[0], shape[1])
         if levels[v] == 0:
-            render_one(image, (0, 0), shape, 0, v, inputs, plane(pixels, places[v], b))
+            resample_one(image, (ZERO, ZERO), shape, levels[v], v, seen, looks, target)
     highest = levels.max()
     if highest == 0:
         return
-    top, left, bottom, right = seen_region(plan, levels, highest, saliency[1].shape, shape)
-    sums = np.empty(((bottom - top) // 2, (right - left) // 2), like_sums.dtype)
+    top, left, bottom, right = seen_region(windows, turns, levels, highest, grid, shape)
+    sums = np.empty(((bottom - top) // 2, (right - left) // 2), like.dtype)
     halve(image, (top, left), sums)
-    for level in range(1, highest + 1):
+    for level in range(ONE, highest + ONE):
         for v in range(num_views):
             if levels[v] == level:
-                view = plane(pixels, places[v], b)
-                render_one(sums, (top, left), shape, level, v, inputs, view)
+                resample_one(sums, (top, left), shape, level, v, seen, looks, target)
         if level < highest:
             smaller = np.empty((sums.shape[0] // 2, sums.shape[1] // 2), sums.dtype)
-            halve(sums, (0, 0), smaller)
+            halve(sums, (ZERO, ZERO), smaller)
             sums = smaller
 
 
-@compiled
+@making_part
 def plane(pixels, place, b):
     """Return the memory of a view of image `b`, [height, width]."""
     num_pixels = place[1] * place[2]
@@ -160,10 +181,19 @@ def plane(pixels, place, b):
     return pixels[first : first + num_pixels].reshape(place[1], place[2])
 
 
-@compiled
-def seen_region(plan, levels, highest, grid, shape):
+@making_part
+def resampled_plane(v, key, records, target):
+    """Return the memory that view `v` is resampled to: its own, or where blurring reads it."""
+    pixels, sharp, places, b = target
+    if draw(key, APPEARANCE | (v << 8), ONE)[1] >= records[v].blur_q32:
+        return plane(pixels, places[v], b)
+    first, height, width = places[v, 4], places[v, 1], places[v, 2]
+    return sharp[first : first + height * width].reshape(height, width)
+
+
+@making_part
+def seen_region(windows, turns, levels, highest, grid, shape):
     """Return the part of the image (y0, x0, y1, x1) that the shrunk views see, in whole squares."""
-    windows, turns = plan[0], plan[1]
     square = 1 << highest
     top, left, bottom, right = shape[0], shape[1], 0, 0
     for v in range(len(levels)):
@@ -179,54 +209,69 @@ def seen_region(plan, levels, highest, grid, shape):
     return top, left, bottom, right
 
 
-@compiled
-def render_one(source, corner, shape, level, v, inputs, view) -> None:
-    """Render view `v` from the sums after `level` halvings, which begin at `corner`."""
-    (ranges, saliency, mark), (windows, turns, cutouts), key, (rotations, looks, places) = inputs
-    look, flip, step = looks[v], turns[v, 1], turns[v, 0]
-    window = window_px(windows[v], saliency.shape, shape)
-    y0, x0, y1, x1 = window
-    seen = (y0 - corner[0], x0 - corner[1], y1 - corner[0], x1 - corner[1])
+@making_part
+def resample_one(source, corner, shape, level, v, seen, looks, target) -> None:
+    """Resample view `v` from the sums after `level` halvings, which begin at `corner`; 0 to 1."""
+    (ranges, windows, turns, grid), (key, rotations, records) = seen, looks
+    view = resampled_plane(v, key, records, target)
+    y0, x0, y1, x1 = window_px(windows[v], grid, shape)
+    window = (y0 - corner[0], x0 - corner[1], y1 - corner[0], x1 - corner[1])
     rest = (shape[0] - corner[0], shape[1] - corner[1])
-    first = draw(key, APPEARANCE | (v << 8), 0)
-    second = draw(key, APPEARANCE | (v << 8), 1)
-    third = draw(key, APPEARANCE | (v << 8), 2)
-    blurred = second[1] < look.blur_q32
-    sharp = np.empty(view.shape, F32) if blurred else view
     low, high = ranges[0] * F32(4.0**level), ranges[1] * F32(4.0**level)
-    cosine, sine = 1.0, 0.0
+    step, flip = turns[v, 0], turns[v, 1]
     if step == UPRIGHT:
-        resample_upright(source, seen, rest, level, flip, sharp)
+        resample_upright(source, window, rest, level, flip, view)
     else:
-        rotation = rotations[places[v, 0], step]
-        cosine, sine = rotation[0] / 65536.0, rotation[1] / 65536.0
-        resample_turned(source, seen, rest, level, (cosine, sine, flip), low, sharp)
-    scale_intensity(sharp, F32(1.0) / (high - low), low / (low - high))
-    if blurred:
-        sigma = between(second[2], look.blur_sigma_px_low, look.blur_sigma_px_high)
-        blur(sharp, sigma, view)
-    if first[0] < look.jitter_q32:
-        brightness = between(first[1], look.brightness_low, look.brightness_high)
-        contrast = between(first[2], look.contrast_low, look.contrast_high)
-        scale_intensity(view, F32(brightness * contrast), F32(brightness * 0.5 * (1 - contrast)))
-    if first[3] < look.gamma_q32:
-        raise_to(view, F32(between(second[0], look.gamma_low, look.gamma_high)))
-    if second[3] < look.solarize_q32:
-        solarize(view)
-    if third[0] < look.noise_q32:
-        sigma = between(third[2], look.noise_sigma_low, look.noise_sigma_high)
-        add_noise(view, sigma, key, v)
-    if look.mask != NO_MASK and third[1] < look.mask_q32:
-        values = np.empty(view.shape, F32)
-        view_saliency(saliency, window, shape, (cosine, sine, flip), values)
-        if look.mask == SOFT_MASK:
-            mask_softly(view, values, F32(look.mask_floor))
-        else:
-            mask_hard(view, values, mark[4])
-    finish_view(view, cutouts[v], look)
+        rotation = rotations[target[2][v, 0], step]
+        turn = (rotation[0] / 65536.0, rotation[1] / 65536.0, flip)
+        resample_turned(source, window, rest, level, turn, low, view)
+    scale_intensity(view, F32(1.0) / (high - low), low / (low - high))
 
 
 @compiled
+def finish_views(saliency, shape, looks, target) -> None:
+    """Change the looks of all resampled views of one image, in the order of the reference.
+
+    A kernel of its own: compiled once, whatever the type of the image.
+    """
+    (grid, mark, windows, turns, cutouts), (key, rotations, records) = saliency, looks
+    pixels, _, places, b = target
+    for v in range(len(places)):
+        view, look = plane(pixels, places[v], b), records[v]
+        first = draw(key, APPEARANCE | (v << 8), np.int64(0))
+        second = draw(key, APPEARANCE | (v << 8), np.int64(1))
+        third = draw(key, APPEARANCE | (v << 8), np.int64(2))
+        if second[1] < look.blur_q32:
+            sigma = between(second[2], look.blur_sigma_px_low, look.blur_sigma_px_high)
+            blur(resampled_plane(v, key, records, target), sigma, view)
+        if first[0] < look.jitter_q32:
+            brightness = between(first[1], look.brightness_low, look.brightness_high)
+            contrast = between(first[2], look.contrast_low, look.contrast_high)
+            offset = F32(brightness * 0.5 * (1 - contrast))
+            scale_intensity(view, F32(brightness * contrast), offset)
+        if first[3] < look.gamma_q32:
+            raise_to(view, F32(between(second[0], look.gamma_low, look.gamma_high)))
+        if second[3] < look.solarize_q32:
+            solarize(view)
+        if third[0] < look.noise_q32:
+            sigma = between(third[2], look.noise_sigma_low, look.noise_sigma_high)
+            add_noise(view, sigma, key, v)
+        if look.mask != NO_MASK and third[1] < look.mask_q32:
+            cosine, sine = 1.0, 0.0
+            if turns[v, 0] != UPRIGHT:
+                rotation = rotations[places[v, 0], turns[v, 0]]
+                cosine, sine = rotation[0] / 65536.0, rotation[1] / 65536.0
+            values = np.empty(view.shape, F32)
+            window = window_px(windows[v], grid.shape, shape)
+            view_saliency(grid, window, shape, (cosine, sine, turns[v, 1]), values)
+            if look.mask == SOFT_MASK:
+                mask_softly(view, values, F32(look.mask_floor))
+            else:
+                mask_hard(view, values, mark[4])
+        finish_view(view, cutouts[v], look)
+
+
+@making_part
 def view_saliency(saliency, window, shape, turn, values) -> None:
     """Read the map bilinearly at each pixel of the view; the borders repeat outwards."""
     height, width = saliency.shape
@@ -234,9 +279,10 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
     y0, x0, y1, x1 = window
     y0, x0, y1, x1 = y0 * cells_y, x0 * cells_x, y1 * cells_y, x1 * cells_x
     num_rows, num_columns = values.shape
+    support = np.float64(1.0)
     if turn[1] == 0.0:
-        row_taps = axis_taps((y0, y1), (0, height), 0, num_rows, 1.0, False)
-        column_taps = axis_taps((x0, x1), (0, width), 0, num_columns, 1.0, turn[2])
+        row_taps = axis_taps((y0, y1), (ZERO, height), ZERO, num_rows, support, UNFLIPPED)
+        column_taps = axis_taps((x0, x1), (ZERO, width), ZERO, num_columns, support, turn[2])
         sum_separable(saliency, row_taps, column_taps, values)
         return
     row_weights = np.empty((1, min(2, height)), F32)
@@ -249,8 +295,8 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
             v = ((i + 0.5) / num_rows - 0.5) * (window[2] - window[0])
             y = (y0 + y1) / 2 + (turn[0] * v + turn[1] * u) * cells_y
             x = (x0 + x1) / 2 + (turn[0] * u - turn[1] * v) * cells_x
-            row = tent_taps(y, 1.0, 0, height, row_weights, 0)
-            column = tent_taps(x, 1.0, 0, width, column_weights, 0)
+            row = tent_taps(y, support, ZERO, height, row_weights, ZERO)
+            column = tent_taps(x, support, ZERO, width, column_weights, ZERO)
             total = F32(0.0)
             for k in range(row_weights.shape[1]):
                 for m in range(column_weights.shape[1]):
@@ -259,7 +305,7 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
             values[i, j] = total
 
 
-@compiled
+@making_part
 def window_px(window, grid, shape):
     """Return y0, x0, y1, x1 of a window in pixels of the image."""
     extent_y, extent_x = grid[0] * UNITS_PER_CELL, grid[1] * UNITS_PER_CELL

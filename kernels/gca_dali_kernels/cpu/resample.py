@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import borrowing, compiled, fused, inlined
+from gca_dali_kernels.cpu.compiled import fused, making_part, part, unrolled
 
 NUM_TOGETHER = 8  # rows whose columns `sum_columns` sums at once
 # PSNR against the unhalved filter is above 50 dB on chest and hip radiographs; 1.0 gives 45 dB.
@@ -21,9 +21,11 @@ HALVING_SUPPORT = 1.5
 # 255 · 4**4 is still below 2**16, see `halve`.
 MOST_HALVINGS = 4
 F32 = np.float32
+# Numba compiles once more for each literal that it is given.
+ZERO, UNFLIPPED = np.int64(0), np.int32(0)
 
 
-@compiled
+@making_part
 def halve(source, corner, sums) -> None:
     """Write the sums of squares of 2 by 2 pixels, from `corner` (y, x) of the source on.
 
@@ -42,7 +44,7 @@ def halve(source, corner, sums) -> None:
             line[j] = above + below
 
 
-@compiled
+@making_part
 def choose_level(scale_y, scale_x, height, width):
     """Return how often the image is halved before the view is read from it."""
     scale = min(scale_y, scale_x)
@@ -53,7 +55,7 @@ def choose_level(scale_y, scale_x, height, width):
     return level
 
 
-@compiled
+@making_part
 def tent_support(scale, level):
     """Return half the tent's width in pixels of `level`; `scale` is in pixels of the original."""
     if level == 0:
@@ -62,7 +64,7 @@ def tent_support(scale, level):
     return max(math.sqrt(max(scale * scale - added, 0.0)) * 0.5**level, 1.0)
 
 
-@borrowing
+@part
 def tent_taps(centre, support, low, high, weights, i):
     """Write normalised tent weights of the pixels around `centre` in low…high − 1 into row `i`.
 
@@ -84,7 +86,7 @@ def tent_taps(centre, support, low, high, weights, i):
     return first
 
 
-@compiled
+@making_part
 def axis_taps(edges, bounds, level, num_rows, support, flip):
     """Return first pixels, int64, [n], and weights, float32, [n, taps], of a view's rows.
 
@@ -97,7 +99,7 @@ def axis_taps(edges, bounds, level, num_rows, support, flip):
     return firsts, weights
 
 
-@borrowing
+@part
 def fill_taps(edges, bounds, level, support, flip, firsts, weights) -> None:
     """Write what `axis_taps` returns."""
     num_rows = len(firsts)
@@ -108,7 +110,7 @@ def fill_taps(edges, bounds, level, support, flip, firsts, weights) -> None:
         firsts[i] = tent_taps(centre, support, bounds[0], bounds[1], weights, i)
 
 
-@compiled
+@making_part
 def level_bounds(start, end, length, level, level_length):
     """Return the range of level pixels that hold the original's pixels start to end."""
     low = min(int(max(math.floor(start), 0) * 0.5**level), level_length - 1)
@@ -151,7 +153,7 @@ def sum_rows(source, first, weights, columns, target) -> None:
         done += 4
 
 
-@inlined
+@unrolled
 def sum_eight(rows, low, column_taps, num_taps, sums) -> None:
     """Do what `sum_columns` does; where `num_taps` is a literal, the compiler unrolls its loop."""
     firsts, weights = column_taps
@@ -190,7 +192,7 @@ def sum_columns(rows, low, column_taps, sums) -> None:
         sum_eight(rows, low, column_taps, num_taps, sums)
 
 
-@borrowing
+@part
 def sum_by_eights(source, row_taps, low, column_taps, rows, spare, view) -> None:
     """Do what `sum_separable` does, in memory that it provides."""
     row_firsts, row_weights = row_taps
@@ -209,7 +211,7 @@ def sum_by_eights(source, row_taps, low, column_taps, rows, spare, view) -> None
                     view[i, j] = spare[i - first, j]
 
 
-@compiled
+@making_part
 def sum_separable(source, row_taps, column_taps, view) -> None:
     """Write weighted sums of rows, then of columns, eight rows at a time: they fit the L1 cache."""
     column_firsts, column_weights = column_taps
@@ -220,7 +222,7 @@ def sum_separable(source, row_taps, column_taps, view) -> None:
     sum_by_eights(source, row_taps, low, column_taps, rows, spare, view)
 
 
-@compiled
+@making_part
 def resample_upright(source, window, shape, level, flip, view) -> None:
     """Crop, resize and flip an upright window (y0, x0, y1, x1 in pixels of the original).
 
@@ -232,12 +234,12 @@ def resample_upright(source, window, shape, level, flip, view) -> None:
     columns_seen = level_bounds(x0, x1, shape[1], level, source.shape[1])
     support_y = tent_support((y1 - y0) / num_rows, level)
     support_x = tent_support((x1 - x0) / num_columns, level)
-    row_taps = axis_taps((y0, y1), rows_seen, level, num_rows, support_y, False)
+    row_taps = axis_taps((y0, y1), rows_seen, level, num_rows, support_y, UNFLIPPED)
     column_taps = axis_taps((x0, x1), columns_seen, level, num_columns, support_x, flip)
     sum_separable(source, row_taps, column_taps, view)
 
 
-@compiled
+@making_part
 def resample_turned(source, window, shape, level, turn, outside, view) -> None:
     """Crop, resize, flip and rotate by `turn` (cosine, sine, flip).
 
@@ -261,8 +263,8 @@ def resample_turned(source, window, shape, level, turn, outside, view) -> None:
             x = (x0 + x1) / 2 + turn[0] * u - turn[1] * v
             total = F32(outside)
             if 0.0 <= y < shape[0] and 0.0 <= x < shape[1]:
-                row = tent_taps(y * shrink, support_y, 0, height, row_weights, 0)
-                column = tent_taps(x * shrink, support_x, 0, width, column_weights, 0)
+                row = tent_taps(y * shrink, support_y, ZERO, height, row_weights, ZERO)
+                column = tent_taps(x * shrink, support_x, ZERO, width, column_weights, ZERO)
                 total = F32(0.0)
                 for k in range(row_weights.shape[1]):
                     line, part = source[row + k], F32(0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import borrowing, compiled
+from gca_dali_kernels.cpu.compiled import borrowing, part
 from gca_dali_kernels.cpu.draw import cell_aspect
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright, turn_corner
 from gca_dali_kernels.cpu.parallel import run_parallel
@@ -74,7 +74,7 @@ def cutout_part(inputs, words, laws, cutouts) -> None:
                     break
 
 
-@compiled
+@part
 def draw_rectangle(words, law):
     """Return y0, x0, y1, x1 in 1/65536 of the view."""
     low, high = law.side_low_q16, law.side_high_q16
@@ -85,7 +85,7 @@ def draw_rectangle(words, law):
     return top, left, top + h, left + w
 
 
-@compiled
+@part
 def covered_mass(integral, place, size, turn, rectangle, rotations_q16, aspect_q16):
     """Return the mass under a rectangle of the view, carried back to the map."""
     y0, x0 = place

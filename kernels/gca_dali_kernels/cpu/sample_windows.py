@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import borrowing, compiled, inlined
+from gca_dali_kernels.cpu.compiled import borrowing, inlined, part
 from gca_dali_kernels.cpu.draw import draw_focus, draw_place, draw_size, measure_image
 from gca_dali_kernels.cpu.integers import quotient
 from gca_dali_kernels.cpu.mass import mass_turned, mass_upright
@@ -102,7 +102,7 @@ def sample_part(inputs, part, words, laws, tables, outputs, room) -> None:
                         break
 
 
-@compiled
+@part
 def greatest_overlap(earlier, window):
     """Return the greatest intersection over union with an earlier window, rounded up, Q16."""
     y0, x0, y1, x1 = window
@@ -165,7 +165,7 @@ def draw_window(integral, image, key, number, law, tables, focus, room):
     return place, size, (np.int64(UPRIGHT), flip), mass, grew
 
 
-@borrowing
+@part
 def choose_relative(masses, most, law, key, purpose, offset):
     """Return the number of the first candidate that is accepted beside the heaviest."""
     for number in range(law.num_candidates):

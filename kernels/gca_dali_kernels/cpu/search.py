@@ -7,12 +7,12 @@ contains the smaller. `columns` is room for the columns of the lattice, int64, [
 
 from __future__ import annotations
 
-from gca_dali_kernels.cpu.compiled import compiled
+from gca_dali_kernels.cpu.compiled import part
 from gca_dali_kernels.cpu.mass import integral_at, mass_upright
 from gca_dali_kernels.law import NUM_GROWTH_STEPS
 
 
-@compiled
+@part
 def lattice_start(number, length, extent):
     """Return the start of this number on the lattice, or -1 where the window would leave."""
     num_borders = (extent >> 8) + 1
@@ -20,7 +20,7 @@ def lattice_start(number, length, extent):
     return start if 0 <= start <= extent - length else -1
 
 
-@compiled
+@part
 def heavy_columns(integral, width_of_window, least, columns):
     """Write lattice numbers and starts of columns whose strip of the map holds `least`; count."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
@@ -35,7 +35,7 @@ def heavy_columns(integral, width_of_window, least, columns):
     return count
 
 
-@compiled
+@part
 def search_window(integral, size, start_word, least, columns):
     """Return the first place from a random start whose mass is at least `least`, or (-1, -1)."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
@@ -65,7 +65,7 @@ def search_window(integral, size, start_word, least, columns):
     return -1, -1
 
 
-@compiled
+@part
 def larger_size(integral, size, step):
     """Return the size after `step` of 256 steps towards the whole image, rounded up."""
     height, width = (integral.shape[0] - 1) << 8, (integral.shape[1] - 1) << 8
@@ -76,7 +76,7 @@ def larger_size(integral, size, step):
     )
 
 
-@compiled
+@part
 def grow_window(integral, size, start_word, least, columns):
     """Return place and size of the least enlargement that holds `least`."""
     fails, holds = 0, NUM_GROWTH_STEPS

@@ -1,0 +1,69 @@
+"""Compile in two processes at once: Numba compiles one kernel at a time in each.
+
+Enters: the type of the images, before the first batch. Leaves: the kernel that resamples them, kept
+on disk by a second process while this one compiles all others. Where nothing can be kept, or it is
+there already, nothing is started.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_CODE = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from gca_dali_kernels.cpu.render_views import compile_for
+compile_for(sys.argv[2])
+"""
+_running: list[subprocess.Popen[bytes]] = []
+
+
+def compile_ahead(dtype: str) -> None:
+    """Begin to compile what depends on the images' type, "uint8" or "uint16", elsewhere."""
+    from gca_dali_kernels.cpu.compiled import CACHE
+    from gca_dali_kernels.cpu.render_views import resample_views
+
+    if CACHE is None or _running or is_kept(resample_views):
+        return
+    with suppress(OSError):  # no process can be had: this one compiles it when it is needed
+        _running.append(
+            subprocess.Popen(
+                [sys.executable, "-I", "-c", _CODE, json.dumps(sys.path), dtype],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+
+
+def wait() -> None:
+    """Return when the other process has ended; what it did not keep is compiled here."""
+    if _running:
+        from gca_dali_kernels.cpu.compiled import told_after_a_second
+
+        with told_after_a_second():
+            for process in list(_running):
+                process.wait()
+        _running.clear()
+
+
+def find_kernels() -> dict[str, bool]:
+    """Return the kernels of a first batch by name, and whether each is kept on disk."""
+    from gca_dali_kernels.cpu.integrate_maps import integrate_part
+    from gca_dali_kernels.cpu.render_views import finish_views, resample_views
+    from gca_dali_kernels.cpu.sample_cutouts import cutout_part
+    from gca_dali_kernels.cpu.sample_windows import sample_part
+
+    kernels = (integrate_part, sample_part, cutout_part, resample_views, finish_views)
+    return {kernel.__name__: is_kept(kernel) for kernel in kernels}
+
+
+def is_kept(kernel: Any) -> bool:
+    """Tell whether a kernel lies on disk, compiled for some type, or was compiled here."""
+    index = getattr(getattr(kernel._cache, "_cache_file", None), "_index_path", None)
+    return bool(kernel.signatures) or (index is not None and Path(index).is_file())
