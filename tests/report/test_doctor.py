@@ -25,6 +25,7 @@ def test_this_machine_decodes_everything():
         "versions",
         "gpu",
         "decoders",
+        "kernels",
         "problems",
     }
     assert found["cores"] >= 1

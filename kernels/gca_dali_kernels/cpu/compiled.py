@@ -171,6 +171,6 @@ making_part = _compiler(**_INSIDE)
 part = _compiler(**_INSIDE, _nrt=False)
 inlined = _compiler(**_INSIDE, _nrt=False, forceinline=True)
 # Written out before anything is compiled, so that a literal can unroll a loop.
-unrolled = _compiler(**_INSIDE, inline="always")
+pasted = _compiler(**_INSIDE, inline="always")
 # With fused multiply-adds: one rounding instead of two.
 fused = _compiler(**_INSIDE, _nrt=False, fastmath={"contract"})

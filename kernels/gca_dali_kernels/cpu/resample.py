@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import fused, making_part, part, unrolled
+from gca_dali_kernels.cpu.compiled import fused, making_part, part, pasted
 
 NUM_TOGETHER = 8  # rows whose columns `sum_columns` sums at once
 # PSNR against the unhalved filter is above 50 dB on chest and hip radiographs; 1.0 gives 45 dB.
@@ -153,7 +153,7 @@ def sum_rows(source, first, weights, columns, target) -> None:
         done += 4
 
 
-@unrolled
+@pasted
 def sum_eight(rows, low, column_taps, num_taps, sums) -> None:
     """Do what `sum_columns` does; where `num_taps` is a literal, the compiler unrolls its loop."""
     firsts, weights = column_taps

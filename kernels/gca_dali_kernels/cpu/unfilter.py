@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gca_dali_kernels.cpu.compiled import compiled, inlined
+from gca_dali_kernels.cpu.compiled import compiled, pasted
 
 
 def unfilter(rows: np.ndarray, out: np.ndarray) -> bool:
@@ -28,7 +28,7 @@ def unfilter(rows: np.ndarray, out: np.ndarray) -> bool:
     return bool((unfilter_bytes if out.dtype == np.uint8 else unfilter_words)(rows, out))
 
 
-@inlined
+@pasted
 def paeth(left, above, corner):
     """Return the neighbour that is nearest to left + above − corner; int32.
 
