@@ -38,7 +38,6 @@ def _show(found: dict[str, Any]) -> RenderableType:
     machine.add_row("CuPy", Text(gpu["cupy"]))
     machine.add_row("NVRTC", Text(gpu["nvrtc"]))
     machine.add_row("device='cuda'", Text(gpu["loader"]))
-
     machine.add_row("CPU kernels", Text(_tell_kernels(found["kernels"])))
 
     installed = [f"{name} {text}" for name, text in found["versions"].items() if text]

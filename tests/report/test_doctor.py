@@ -50,6 +50,7 @@ def test_report_shows_what_is_wrong(monkeypatch):
         "versions": {"numpy": "2.0", "pydicom": None},
         "gpu": gpu,
         "decoders": decoders,
+        "kernels": {"folder": None, "compiled": {"sample_part": False}},
         "problems": doctor.list_problems(gpu, decoders),
     }
     monkeypatch.setattr(doctor, "examine", lambda: found)
@@ -57,6 +58,7 @@ def test_report_shows_what_is_wrong(monkeypatch):
     for words in (
         "driver must be installed",
         "1 of 2 work",
+        "compiled by each run anew",
         "problem: dali-cpu: png 16 (needed): wrong pixels",
         "pydicom",
     ):
