@@ -1,7 +1,7 @@
-"""The gallery of presets in the manual: `python -m benchmarks.manual.gallery`.
+"""The pictures of views in README and manual: `python -m benchmarks.manual.gallery`.
 
-Enters: two phantoms and where a simulated reader looked. Leaves: a strip of views per preset and
-phantom below `docs/gallery`, and the list in `docs/policies.md`.
+Enters: the demo's phantoms and where a simulated reader looked. Leaves: a strip of views per preset
+and phantom below `docs/gallery`, the list in `docs/policies.md`, and `docs/preview.png`.
 """
 
 from __future__ import annotations
@@ -15,28 +15,38 @@ from PIL import Image
 
 from benchmarks.row import REPOSITORY
 from gca_dali.data.manifest import Manifest
+from gca_dali.gaze.boxes import read_boxes_csv
 from gca_dali.phantoms import write_phantoms
 from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.view_policy import PRESETS, ViewPolicy
+from gca_dali.report.demo import NUM_IMAGES, PHANTOM_SEED
 from gca_dali.report.preview.gallery import make_grid
 from gca_dali.report.preview.make import PreviewMaker
 from gca_dali.report.preview.panels import draw_image, draw_map, draw_views, draw_windows
 from gca_dali.report.preview.sample import Preview
-from gca_dali.report.preview.style import BACKGROUND, describe_preset
+from gca_dali.report.preview.save import save_preview
+from gca_dali.report.preview.style import BACKGROUND, describe_policy, describe_preset
 
 PAGE = REPOSITORY / "docs" / "policies.md"
 PICTURES = REPOSITORY / "docs" / "gallery"
 MARK = re.compile(r"(<!-- gallery -->\n).*?(<!-- end -->)", re.DOTALL)
-NUM_PHANTOMS, SEED = 8, 7
+FRONT = REPOSITORY / "docs" / "preview.png"
+FRONT_SEED, NUM_SHOWN = 2, 3
 PREVIEW_SEED = 71  # small windows: random ones miss what gca keeps
 SHOWN = {"knee": 0, "chest": 1}  # kind of a phantom: its row
 MARGIN_PX, QUALITY = 10, 82
 
 
-def draw_pictures(phantoms: Path) -> None:
+def draw_front(phantoms: Path, manifest: Manifest) -> None:
+    """Write the picture of the first page: what the default does, with each operator in it."""
+    policy, boxes = ViewPolicy.gca(), read_boxes_csv(phantoms / "boxes.csv", manifest)
+    maker = PreviewMaker(manifest, policy, phantoms / "maps", boxes, FRONT_SEED)
+    told = describe_policy(policy, "phantoms, simulated gaze")
+    save_preview(maker.make(NUM_SHOWN, "policy gca", told), FRONT)
+
+
+def draw_pictures(phantoms: Path, manifest: Manifest) -> None:
     """Write a picture of each preset on each phantom, and of the phantoms."""
-    write_phantoms(phantoms, NUM_PHANTOMS, kind="mixed", seed=SEED)
-    manifest = Manifest.from_csv(phantoms / "labels.csv")
     PICTURES.mkdir(exist_ok=True)
     for preset in PRESETS:
         policy = ViewPolicy.preset(preset)
@@ -119,5 +129,8 @@ def fill(text: str) -> str:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        draw_pictures(Path(folder) / "phantoms")
+        made = write_phantoms(Path(folder), NUM_IMAGES, kind="mixed", seed=PHANTOM_SEED)
+        rows = Manifest.from_csv(made / "labels.csv")
+        draw_front(made, rows)
+        draw_pictures(made, rows)
     PAGE.write_text(fill(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
