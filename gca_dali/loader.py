@@ -102,10 +102,8 @@ class GCALoader:
         self.quarantine = Quarantine(manifest, config.on_error)
         self.table = load_saliency(saliency, manifest)
         self.labels: torch.Tensor = torch.from_numpy(manifest.label.copy())
-        self.num_threads = config.num_threads or num_cores()
-        self.source = BatchSource(
-            manifest, self.quarantine, config.seed, self.num_threads, self.device
-        )
+        self.num_threads = threads = config.num_threads or num_cores()
+        self.source = BatchSource(manifest, self.quarantine, config.seed, threads, self.device)
         if self.device == CPU:
             compile_ahead("uint16" if self._deep else "uint8")
         self.epoch = 0  # that the next batch belongs to
@@ -147,9 +145,8 @@ class GCALoader:
                 self._give_up()
                 raise
             self.position += self.order.global_batch_size
-            cuda = self._cuda
-            if cuda is not None:
-                yield cuda(outputs)
+            if self._cuda is not None:
+                yield self._cuda(outputs)
             else:
                 yield deliver(Made(*outputs), self.labels, self.policy)
 

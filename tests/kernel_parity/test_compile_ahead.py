@@ -21,7 +21,7 @@ import numpy as np
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.steps.views import make_views
 from gca_dali.steps.windows import plan_views
-from gca_dali_kernels.cpu import ahead, render_views
+from gca_dali_kernels.cpu import ahead, resample_views
 before = ahead.find_kernels()
 ahead.compile_ahead("uint8")
 started = len(ahead._running)
@@ -31,7 +31,7 @@ index, policy = np.arange(1), ViewPolicy.gca(size=32)
 image, maps = np.zeros((90, 70), np.uint8), np.ones((1, 16, 16), np.uint8)
 plan = plan_views(maps, index, np.array([image.shape], np.int32), (0, 0), policy)
 make_views([image], np.array([[0, 255]], np.float32), plan, index, (0, 0), policy, 1)
-stats = render_views.resample_views.stats
+stats = resample_views.resample_views.stats
 print(sorted(before.values()), started, sorted(ahead.find_kernels().values()))
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), ahead._running)
 """

@@ -7,7 +7,9 @@ import numpy as np
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.steps.views import make_views
 from gca_dali.steps.windows import plan_views
-from gca_dali_kernels.cpu.render_views import compile_for, finish_views, resample_views
+from gca_dali_kernels.cpu.finish_views import finish_views
+from gca_dali_kernels.cpu.render_views import compile_for
+from gca_dali_kernels.cpu.resample_views import resample_views
 from gca_dali_kernels.cpu.sample_cutouts import cutout_part
 from gca_dali_kernels.cpu.sample_windows import sample_part
 

@@ -26,7 +26,7 @@ _running: list[subprocess.Popen[bytes]] = []
 def compile_ahead(dtype: str) -> None:
     """Begin to compile what depends on the images' type, "uint8" or "uint16", elsewhere."""
     from gca_dali_kernels.cpu.compiled import CACHE
-    from gca_dali_kernels.cpu.render_views import resample_views
+    from gca_dali_kernels.cpu.resample_views import resample_views
 
     if CACHE is None or _running or is_kept(resample_views):
         return
@@ -54,8 +54,9 @@ def wait() -> None:
 
 def find_kernels() -> dict[str, bool]:
     """Return the kernels of a first batch by name, and whether each is kept on disk."""
+    from gca_dali_kernels.cpu.finish_views import finish_views
     from gca_dali_kernels.cpu.integrate_maps import integrate_part
-    from gca_dali_kernels.cpu.render_views import finish_views, resample_views
+    from gca_dali_kernels.cpu.resample_views import resample_views
     from gca_dali_kernels.cpu.sample_cutouts import cutout_part
     from gca_dali_kernels.cpu.sample_windows import sample_part
 
