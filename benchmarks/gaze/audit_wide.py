@@ -22,7 +22,10 @@ from gca_dali.report.overlap import PlacedWindows
 from gca_dali.steps.saliency import load_saliency
 from gca_dali.steps.windows import plan_views
 
-POLICIES = ("random", "gca", "gca_relative", "gca_focus", "gca_hold")
+POLICIES = {
+    name: ViewPolicy.preset(name)
+    for name in ("random", "gca", "gca_relative", "gca_focus", "gca_hold")
+} | {f"gca_max_iou_{cap}": ViewPolicy.gca(max_iou=cap) for cap in (0.8, 0.7, 0.6)}
 NUM_WINDOWS = 40_000
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
@@ -48,16 +51,18 @@ def main() -> None:
         "saliency": chosen.told,
         "images": num_images,
         "draws": num_draws,
-        "policies": {name: count(name, maps, shapes, num_draws) for name in POLICIES},
+        "policies": {name: count(one, maps, shapes, num_draws) for name, one in POLICIES.items()},
     }
     text = json.dumps(result, indent=1) + "\n"
     (RESULTS / f"audit_{options.name}.json").write_text(text, encoding="utf-8")
     print(text)
 
 
-def count(name: str, maps: np.ndarray, shapes: np.ndarray, num_draws: int) -> dict[str, float]:
+def count(
+    policy: ViewPolicy, maps: np.ndarray, shapes: np.ndarray, num_draws: int
+) -> dict[str, float]:
     """Return means over images, views (or pairs of them) and draws."""
-    policy, found = ViewPolicy.preset(name), []
+    found = []
     for draw in range(num_draws):
         plan = plan_views(maps, np.arange(len(maps)), shapes, (0, draw), policy)
         placed = PlacedWindows.from_plan(plan, shapes, policy)
