@@ -49,6 +49,18 @@ def audit_table(result: dict[str, Any]) -> list[str]:
     return rows
 
 
+def wide_table(result: dict[str, Any]) -> list[str]:
+    """Return what `benchmarks.gaze.audit_wide` found, beside `random`."""
+    rows = ["| policy | mean area | view overlap | over `random` | grown |", "|---|---|---|---|---|"]
+    base = result["policies"]["random"]["mean_pair_iou"]
+    for name, one in result["policies"].items():
+        area, overlap, grown = (one[key] for key in ("mean_area", "mean_pair_iou", "grown"))
+        rows.append(
+            f"| `{name}` | {area:.3f} | {overlap:.3f} | {overlap - base:+.3f} | {grown:.2f} |"
+        )
+    return rows
+
+
 def rates_table(result: dict[str, Any]) -> list[str]:
     """Return images per second of each loader with two views, and over decoding alone."""
     rates = result["views_2"]["rates"]
@@ -171,6 +183,8 @@ def tell_study(folder: str) -> str:
 
 TABLES: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
     "audit": ("audit_dental.json", audit_table),
+    "wide knees": ("audit_knee.json", wide_table),
+    "wide chest": ("audit_chest.json", wide_table),
     "rates": ("loaders_cpu.json", rates_table),
     "loaders": ("loaders_cpu.json", loaders_table),
     "store": ("store_cpu.json", store_table),
