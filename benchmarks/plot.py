@@ -51,7 +51,8 @@ def audit_table(result: dict[str, Any]) -> list[str]:
 
 def wide_table(result: dict[str, Any]) -> list[str]:
     """Return what `benchmarks.gaze.audit_wide` found, beside `random`."""
-    rows = ["| policy | mean area | view overlap | over `random` | grown |", "|---|---|---|---|---|"]
+    rows = ["| policy | mean area | view overlap | over `random` | grown |"]
+    rows.append("|---|---|---|---|---|")
     base = result["policies"]["random"]["mean_pair_iou"]
     for name, one in result["policies"].items():
         area, overlap, grown = (one[key] for key in ("mean_area", "mean_pair_iou", "grown"))
