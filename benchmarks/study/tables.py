@@ -30,7 +30,8 @@ def planned_table(results: Results, plan: dict[str, Any], level: float) -> list[
         "|---|---|---|---|---|",
     ]
     for (pair, item), p in zip(done, corrected, strict=True):
-        shown = tell(item, "+", p < level)
+        whole = item.num_seeds == len(plan["seeds"])  # nothing is told before
+        shown = tell(item, "+", whole and p < level)
         cells = (_name(pair), pair["asks"], str(item.num_seeds), shown, f"{p:.3f}")
         lines.append(f"| {' | '.join(cells)} |")
     missing = [_name(pair) for pair, item in found if item is None]

@@ -26,6 +26,7 @@ PLAN = {
     "fraction": "1",
     "method": "simclr",
     "level": 0.05,
+    "seeds": [0],
     "comparisons": [
         {"arm": "crop@shuffled", "against": "random", "asks": "this"},
         {"arm": "gca", "against": "random", "asks": "that"},
