@@ -91,6 +91,32 @@ def test_the_line_comes_after_a_second_and_not_beside_that_of_a_folder(
     assert len(caplog.records) == num_lines
 
 
+ONE_KERNEL = """
+import numpy as np
+from gca_dali_kernels.cpu.integrate_maps import integrate_maps, integrate_part
+from gca_dali_kernels.cpu.ahead import is_kept
+print(is_kept(integrate_part))
+integrate_maps(np.ones((1, 8, 8), np.uint8))
+print(is_kept(integrate_part))
+"""
+
+
+def test_what_another_processor_compiled_is_not_kept_for_this_one(tmp_path: Path) -> None:
+    """Played by compiling for any processor first; then each finds its own."""
+    any_processor = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    found = []
+    for named in (any_processor, any_processor, {}, {}):
+        done = subprocess.run(
+            [sys.executable, "-c", ONE_KERNEL],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)} | named,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.append(done.stdout.split())
+    assert found == [["False", "True"], ["True", "True"]] * 2
+
+
 def test_the_doctor_tells_what_is_compiled() -> None:
     from gca_dali.cli.doctor import _tell_kernels
     from gca_dali.report.doctor import find_kept_kernels

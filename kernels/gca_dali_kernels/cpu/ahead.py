@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 _CODE = """
@@ -65,6 +64,17 @@ def find_kernels() -> dict[str, bool]:
 
 
 def is_kept(kernel: Any) -> bool:
-    """Tell whether a kernel lies on disk, compiled for some type, or was compiled here."""
-    index = getattr(getattr(kernel._cache, "_cache_file", None), "_index_path", None)
-    return bool(kernel.signatures) or (index is not None and Path(index).is_file())
+    """Tell whether a kernel lies on disk for this processor and some type, or was compiled here.
+
+    A folder that machines share may hold what was compiled for another processor alone.
+    """
+    if kernel.signatures:
+        return True
+    index = getattr(kernel._cache, "_cache_file", None)
+    if index is None:
+        return False
+    processor = kernel.targetctx.codegen().magic_tuple()
+    try:
+        return any(kept_for == processor for _, kept_for, _ in index._load_index())
+    except OSError:
+        return False  # the disk fails; what it would cost is told where it is needed
