@@ -23,6 +23,7 @@ from gca_dali_kernels.reference.draw import UPRIGHT
 F32 = np.float32
 # Numba compiles once more for each literal that it is given.
 ZERO, ONE = np.int64(0), np.int64(1)
+NUM_IN_BAND = 8  # rows of the second level
 
 
 @compiled
@@ -45,9 +46,23 @@ def resample_views(image, like, seen, looks, target) -> None:
     if highest == 0:
         return
     top, left, bottom, right = seen_region(windows, turns, levels, highest, grid, shape)
-    sums = np.empty(((bottom - top) // 2, (right - left) // 2), like.dtype)
-    halve(image, (top, left), sums)
-    for level in range(ONE, highest + ONE):
+    lowest = ONE + ONE
+    for v in range(num_views):
+        if levels[v] == 1:
+            lowest = ONE
+    num_rows, num_columns = (bottom - top) // 2, (right - left) // 2
+    if lowest == 1:
+        sums = np.empty((num_rows, num_columns), like.dtype)
+        halve(image, (top, left), sums)
+    else:
+        # No view reads the first level: a band of it at a time stays in the cache.
+        sums = np.empty((num_rows // 2, num_columns // 2), like.dtype)
+        band = np.empty((2 * NUM_IN_BAND, num_columns), like.dtype)
+        for first in range(0, len(sums), NUM_IN_BAND):
+            last = min(first + NUM_IN_BAND, len(sums))
+            halve(image, (top + 4 * first, left), band[: 2 * (last - first)])
+            halve(band, (ZERO, ZERO), sums[first:last])
+    for level in range(lowest, highest + ONE):
         for v in range(num_views):
             if levels[v] == level:
                 resample_one(sums, (top, left), shape, level, v, seen, looks, target)
