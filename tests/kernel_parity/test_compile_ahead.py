@@ -61,8 +61,11 @@ def test_a_cold_start_compiles_in_two_processes_and_says_so_once(tmp_path: Path)
 def test_a_second_process_that_fails_leaves_the_work_to_this_one(monkeypatch) -> None:
     broken = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
     monkeypatch.setattr(ahead, "_running", [broken])
-    ahead.wait()
-    assert ahead._running == [] and broken.returncode == 1
+    done: list[bool] = []
+    ahead.wait(meanwhile=lambda: done.append(True))
+    assert ahead._running == [] and broken.returncode == 1 and done == [True]
+    ahead.wait(meanwhile=lambda: done.append(True))
+    assert done == [True]
 
 
 def test_a_process_that_cannot_be_started_is_no_error(monkeypatch) -> None:

@@ -10,16 +10,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-# The garbage collector finds little to do while Numba compiles, and takes a tenth of the time.
 _CODE = """
-import gc, json, sys
-gc.disable()
+import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from gca_dali_kernels.cpu.render_views import compile_for
-compile_for(sys.argv[2])
+from gca_dali_kernels.cpu.render_views import compile_resampling
+compile_resampling(sys.argv[2])
 """
 _running: list[subprocess.Popen[bytes]] = []
 
@@ -42,12 +41,16 @@ def compile_ahead(dtype: str) -> None:
         )
 
 
-def wait() -> None:
-    """Return when the other process has ended; what it did not keep is compiled here."""
+def wait(meanwhile: Callable[[], None]) -> None:
+    """Return when the other process has ended; what it did not keep is compiled here.
+
+    `meanwhile` is done first, where there is something to wait for.
+    """
     if _running:
         from gca_dali_kernels.cpu.compiled import told_after_a_second
 
         with told_after_a_second():
+            meanwhile()
             for process in list(_running):
                 process.wait()
         _running.clear()

@@ -18,10 +18,10 @@ from gca_dali_kernels.cpu.appearance import (
     scale_intensity,
     solarize,
 )
-from gca_dali_kernels.cpu.compiled import compiled, making_part
+from gca_dali_kernels.cpu.compiled import compiled, fused, making_part
 from gca_dali_kernels.cpu.philox import draw
 from gca_dali_kernels.cpu.planes import plane, resampled_plane, window_px
-from gca_dali_kernels.cpu.resample import axis_taps, sum_separable, tent_taps
+from gca_dali_kernels.cpu.resample import axis_taps, tent_taps
 from gca_dali_kernels.look import NO_MASK, SOFT_MASK
 from gca_dali_kernels.philox import APPEARANCE
 from gca_dali_kernels.reference.draw import UPRIGHT
@@ -86,7 +86,9 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
     if turn[1] == 0.0:
         row_taps = axis_taps((y0, y1), (ZERO, height), ZERO, num_rows, support, UNFLIPPED)
         column_taps = axis_taps((x0, x1), (ZERO, width), ZERO, num_columns, support, turn[2])
-        sum_separable(saliency, row_taps, column_taps, values)
+        low, high = row_taps[0][0], row_taps[0][-1] + row_taps[1].shape[1]
+        wide = np.empty((high - low, num_columns), F32)
+        stretch_map(saliency, low, row_taps, column_taps, wide, values)
         return
     row_weights = np.empty((1, min(2, height)), F32)
     column_weights = np.empty((1, min(2, width)), F32)
@@ -106,3 +108,26 @@ def view_saliency(saliency, window, shape, turn, values) -> None:
                     weight = row_weights[0, k] * column_weights[0, m]
                     total += weight * F32(saliency[row + k, column + m])
             values[i, j] = total
+
+
+@fused
+def stretch_map(saliency, low, row_taps, column_taps, wide, values) -> None:
+    """Write the map's columns from row `low` on between its cells to `wide`, then those' rows.
+
+    In this order, because a map has fewer rows than a view. Taps are one or two.
+    """
+    firsts, weights = column_taps
+    for y in range(wide.shape[0]):
+        line, target = saliency[low + y], wide[y]
+        for j in range(len(firsts)):
+            total = F32(0.0)
+            for k in range(weights.shape[1]):
+                total += weights[j, k] * F32(line[firsts[j] + k])
+            target[j] = total
+    firsts, weights = row_taps
+    last = weights.shape[1] - 1
+    for i in range(len(firsts)):
+        line, near, far = values[i], wide[firsts[i] - low], wide[firsts[i] - low + last]
+        nearer, farther = weights[i, 0], weights[i, last] if last > 0 else F32(0.0)
+        for j in range(len(line)):
+            line[j] = nearer * near[j] + farther * far[j]

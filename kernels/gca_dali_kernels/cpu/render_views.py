@@ -7,6 +7,7 @@ cost little beside the decoding of the image.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def render_views(
     tuple of numpy.ndarray, float32
         [views of the group, B, height, width] for each group, in one piece of memory.
     """
-    ahead.wait()
+    ahead.wait(meanwhile=compile_finishing)
     records = np.concatenate([group.records for group in groups])
     rotations = np.stack([group.rotations_q16 for group in groups])
     words = np.array([key[0], key[1], 0], np.uint64)
@@ -87,17 +88,31 @@ def lay_out_views(shapes: list[tuple[int, ...]], starts: list[int]) -> np.ndarra
     return np.array(rows, np.int64)
 
 
-def compile_for(dtype: str) -> None:
+def compile_resampling(dtype: str) -> None:
     """Compile what depends on the type of the images, "uint8" or "uint16", on one of 8 × 8."""
-    image = read_only(np.zeros((8, 8), dtype))
-    looks = GroupLooks((ViewLook(),), (1, 1))
-    places = lay_out_views([(1, 1, 1, 1)], [0])
-    pixels = np.empty(1, np.float32)
+    image, seen, _, looks, target = make_smallest_view(dtype)
+    resample_views(image, like_sums(image.dtype), seen, looks, target)
+
+
+def compile_finishing() -> None:
+    """Compile what does not."""
+    image, _, saliency, looks, target = make_smallest_view("uint8")
+    finish_views(saliency, image.shape, looks, target)
+
+
+def make_smallest_view(dtype: str) -> tuple[Any, ...]:
+    """Return image, windows, saliency, looks and target of one view of one pixel."""
+    image, grid = np.zeros((8, 8), dtype), np.zeros((1, 1), np.uint8)
+    looks, pixels = GroupLooks((ViewLook(),), (1, 1)), np.zeros(1, np.float32)
     windows = np.array([[0, 0, UNITS_PER_CELL, UNITS_PER_CELL]], np.int32)
-    seen = (np.array([0, 1], np.float32), windows, np.zeros((1, 2), np.int32), (1, 1))
-    key = np.zeros(3, np.uint64)
-    given = (key, looks.rotations_q16[None], looks.records)
-    resample_views(image, like_sums(image.dtype), seen, given, (pixels, pixels, places, 0))
+    turns, cutouts, marks = (np.zeros(shape, np.int32) for shape in ((1, 2), (1, 4), 5))
+    return (
+        read_only(image),
+        (np.array([0, 1], np.float32), windows, turns, grid.shape),
+        (read_only(grid), marks, windows, turns, cutouts),
+        (np.zeros(3, np.uint64), looks.rotations_q16[None], looks.records),
+        (pixels, pixels, lay_out_views([(1, 1, 1, 1)], [0]), 0),
+    )
 
 
 def like_sums(dtype: np.dtype) -> np.ndarray:
