@@ -15,7 +15,6 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,16 +24,14 @@ import numpy as np
 
 from gca_dali.common.machine import MachineFaultError
 from gca_dali.image.claims import MAX_PIXELS, UnreadableImageError
+from gca_dali_kernels.child import child_command
 
-# The caller's own path, so that the worker runs the same modules.
 _BOOT = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
 try:
     from gca_dali.image.untrusted_worker import main
 except BaseException:
     sys.exit(75)
-main(*map(int, sys.argv[2:]))
+main(*map(int, sys.argv[1:]))
 """
 _NOT_STARTED = 75  # what it could not import is no fault of the file
 # Sent from outside: by the kernel when memory runs out, or by whoever ends processes.
@@ -167,9 +164,8 @@ class Worker:
             self._memory = _ImageFile()  # an older one goes with the process that wrote it
             descriptor = self._memory.file.fileno()
             numbers = (self._memory_bytes, self._cpu_seconds, descriptor)
-            arguments = [json.dumps(sys.path), *map(str, numbers)]
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _BOOT, *arguments],
+                child_command(_BOOT, *map(str, numbers)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

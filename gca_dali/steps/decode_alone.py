@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from gca_dali_kernels.child import child_command
+
 # How libjpeg (jerror.h, its warnings) and libpng begin what they print.
 BEGINNINGS = (
     "Corrupt JPEG data: ",
@@ -28,8 +30,6 @@ BEGINNINGS = (
     "libpng warning: ",
 )
 _BOOT = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
 from gca_dali.steps.decode_alone import main
 main()
 """
@@ -55,11 +55,10 @@ def decode_alone(files: list[str]) -> dict[str, list[str]]:
     """
     if not files:
         return {}
-    command = [sys.executable, "-I", "-c", _BOOT, json.dumps(sys.path)]
     limit = _START_SECONDS + _SECONDS_PER_FILE * len(files)
     try:
         done = subprocess.run(
-            command,
+            child_command(_BOOT),
             input=json.dumps([os.path.abspath(file) for file in files]).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

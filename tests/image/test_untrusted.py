@@ -18,12 +18,12 @@ from gca_dali.image.dicom import read_dicom
 from gca_dali.image.read import read_image
 from gca_dali.image.untrusted import DecoderCrashError, DecoderPool, read_untrusted
 
-BOOT = "import json, os, sys, time; sys.path[:] = json.loads(sys.argv[1]); "
+BOOT = "import os, sys, time; "
 WAIT_FOR_REQUEST = BOOT + "sys.stdin.buffer.read(4); "
 SPIN = (
     "from gca_dali.image import untrusted_worker as w; "
     "w._answer = lambda *_: exec('while 1: pass'); "
-    "w.main(*map(int, sys.argv[2:]))"
+    "w.main(*map(int, sys.argv[1:]))"
 )
 FAULTS = {
     "abort": ("os.abort()", "crashed .SIGABRT"),

@@ -24,7 +24,6 @@ from gca_dali.prepare.run import StoreOptions, prepare_store
 # A worker as it is, but for one file; what it has done before is counted by bytes in another file.
 BOOT = """
 import json, os, signal, sys
-sys.path[:] = json.loads(sys.argv[1])
 from gca_dali.image import untrusted_worker as worker
 read = worker._read
 def play(request, *more):
@@ -34,7 +33,7 @@ def play(request, *more):
         {deed}
     return read(request, *more)
 worker._read = play
-worker.main(*map(int, sys.argv[2:]))
+worker.main(*map(int, sys.argv[1:]))
 """
 KILL = "os.kill(os.getpid(), signal.{})"
 

@@ -73,6 +73,7 @@ def test_a_process_that_cannot_be_started_is_no_error(monkeypatch) -> None:
         raise BlockingIOError("no more processes")
 
     monkeypatch.setattr(ahead, "is_kept", lambda _: False)
+    monkeypatch.setattr(ahead, "_running", [])  # what tests before this one began
     monkeypatch.setattr(subprocess, "Popen", refuse)
     ahead.compile_ahead("uint8")
     assert ahead._running == []

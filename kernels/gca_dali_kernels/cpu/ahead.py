@@ -7,18 +7,16 @@ there already, nothing is started.
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from gca_dali_kernels.child import child_command
+
 _CODE = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
 from gca_dali_kernels.cpu.render_views import compile_resampling
-compile_resampling(sys.argv[2])
+compile_resampling(sys.argv[1])
 """
 _running: list[subprocess.Popen[bytes]] = []
 
@@ -33,7 +31,7 @@ def compile_ahead(dtype: str) -> None:
     with suppress(OSError):  # no process can be had: this one compiles it when it is needed
         _running.append(
             subprocess.Popen(
-                [sys.executable, "-I", "-c", _CODE, json.dumps(sys.path), dtype],
+                child_command(_CODE, dtype),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
