@@ -35,7 +35,8 @@ def audit(
     saliency: Annotated[
         str,
         typer.Option(
-            help="boxes (simulated gaze), centre, mean, a folder of maps, or a predictor."
+            help="boxes (simulated gaze) or mean (of --boxes), centre, a folder of maps, "
+            "mean:FOLDER, a predictor file, knee, or stored (in a store)."
         ),
     ] = "boxes",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the windows.")] = 0,

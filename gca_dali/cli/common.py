@@ -108,7 +108,10 @@ class ViewOptions:
     set: SetOption = None
     saliency: Annotated[
         str,
-        typer.Option(help="A folder of maps, a predictor file, centre, mean, boxes or none."),
+        typer.Option(
+            help="A folder of maps, mean:FOLDER, a predictor file, knee, centre, stored (in a "
+            "store), boxes or mean (of --boxes), or none."
+        ),
     ] = "centre"
     boxes: Annotated[
         Path | None, typer.Option(help="CSV with path,x,y,w,h for --saliency boxes.")

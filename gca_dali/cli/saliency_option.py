@@ -58,8 +58,10 @@ def choose_saliency(
     """
     if saliency == "none":
         return ChosenSaliency(None, "no saliency")
-    if saliency == "stored" and manifest.places is not None:
-        return ChosenSaliency("stored", manifest.places.store.maps_told)
+    if saliency == "stored":
+        # Without a store `load_saliency` refuses it.
+        told = "" if manifest.places is None else manifest.places.store.maps_told
+        return ChosenSaliency("stored", told)
     if saliency == "centre":
         return ChosenSaliency("centre", "centre prior")
     if saliency in ("boxes", "mean"):
@@ -74,8 +76,8 @@ def choose_saliency(
     folder = Path(saliency.removeprefix("mean:"))
     if not folder.is_dir():
         raise FileNotFoundError(
-            "saliency must be none, centre, mean, boxes, knee, a predictor file or an existing "
-            f"folder of maps, got {saliency}. Check the path."
+            "saliency must be none, centre, mean, boxes, stored, knee, a predictor file or an "
+            f"existing folder of maps, got {saliency}. Check the path."
         )
     kind = "simulated gaze" if MapFolder.open(folder).simulated else "recorded gaze"
     if saliency.startswith("mean:"):

@@ -65,7 +65,7 @@ class Crop:
         if not 1 <= self.num_candidates <= 10_000:
             raise ValueError(
                 f"num_candidates must be 1 to 10000, got {self.num_candidates}. "
-                "64 is enough: an exact search follows."
+                "64 is enough for every preset."
             )
         if self.tau and self.law not in ("hold", "rejection"):
             raise ValueError(

@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gca_dali.ssl.run import PretrainRun
 
-PACKAGES = ("gca_dali", "torch", "lightly", "lightning", "timm", "nvidia-dali-cuda120", "numpy")
+PACKAGES = (
+    "gca_dali",
+    "torch",
+    "lightly",
+    "lightning",
+    "timm",
+    "nvidia-dali-cuda120",
+    "nvidia-dali-cuda130",
+    "numpy",
+)
 # What the curve shows, by the name in the logs, from the top down.
 PANELS = ("loss", "spread", "knn_accuracy", "learning_rate", "waiting_share")
 

@@ -1,11 +1,13 @@
 """Which rows train a probe, which choose its settings, which test it.
 
 Enters: labels, patients and the split column of a manifest. Leaves: row numbers; no patient is on
-both sides. Next: `linear` and `finetune` fit on them.
+both sides, unless the column has one there, which is said. Next: `linear` and `finetune` fit on
+them.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from gca_dali.data.manifest import Manifest
 
+LOG = logging.getLogger(__name__)
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2
 
@@ -50,6 +53,7 @@ def split_rows(manifest: Manifest, seed: int) -> tuple[np.ndarray, np.ndarray]:
         )
     if split is not None and len(names) > 1:
         train, test = labelled & (split == "train"), labelled & (split == "test")
+        _warn_of_shared_patients(manifest.patient, train, test)
     else:
         held_out = np.zeros(len(manifest), bool)
         groups = group_rows(manifest)[labelled]
@@ -62,6 +66,18 @@ def split_rows(manifest: Manifest, seed: int) -> tuple[np.ndarray, np.ndarray]:
             f"{num_classes} and {int(test.sum())}. Give labels (and a column split) in a CSV."
         )
     return np.flatnonzero(train), np.flatnonzero(test)
+
+
+def _warn_of_shared_patients(patient: np.ndarray, train: np.ndarray, test: np.ndarray) -> None:
+    shared = np.intersect1d(patient[train], patient[test])
+    shared = shared[shared != ""]
+    if len(shared):
+        LOG.warning(
+            "split has %d patients both in train and in test, the first of them %s: scores will be "
+            "too good, and their intervals too narrow",
+            len(shared),
+            shared[0],
+        )
 
 
 def group_rows(manifest: Manifest) -> np.ndarray:

@@ -157,7 +157,7 @@ def maps_of_folder(folder: Path, manifest: Manifest) -> np.ndarray:
     if missing:
         raise ValueError(
             f"saliency must have a map for each image, got none for {len(missing)} of "
-            f"{len(manifest)}, the first of them {missing[0]}, in {folder}. Make them with "
-            "'gca-dali gaze maps' or select the rows that have one."
+            f"{len(manifest)}, the first of them {missing[0]}, in {folder}. Fit a predictor on "
+            "those that are there ('gca-dali gaze fit'): it gives every image one."
         )
     return quantise_maps(check_map(maps.load(path), path) for path in manifest.path.tolist())

@@ -30,6 +30,16 @@ def test_the_split_column_decides_and_unlabelled_rows_are_left_out() -> None:
     assert train.tolist() == [0, 1] and test.tolist() == [3]
 
 
+def test_a_split_with_a_patient_on_both_sides_is_used_and_told(caplog) -> None:
+    split = ["train", "train", "test", "test"]
+    train, test = split_rows(_manifest([0, 1, 0, 1], ["a", "b", "a", "c"], split), seed=0)
+    assert train.tolist() == [0, 1] and test.tolist() == [2, 3]
+    assert "1 patients both in train and in test, the first of them a" in caplog.text
+    caplog.clear()
+    split_rows(_manifest([0, 1, 0, 1], ["a", "b", "", "c"], split), seed=0)
+    assert caplog.text == ""
+
+
 def test_other_values_of_split_are_left_out() -> None:
     manifest = _manifest([0, 1, 0, 1], split=["train", "train", "val", "test"])
     train, test = split_rows(manifest, seed=0)
