@@ -28,6 +28,7 @@ from study_config import Cell, StudyConfig
 from torch import nn
 
 from gca_dali.loader import GCALoader
+from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoder_files import read_encoder
 from gca_dali.ssl.encoders import EncoderConfig
@@ -75,18 +76,30 @@ class Study:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Everything that a cell's numbers depend on beside arm, method and seed."""
+        """What all cells' numbers depend on."""
         varied = ("name", "arms", "methods", "seeds", "modes", "fractions")
         kept = {k: v for k, v in asdict(self.config).items() if k not in varied}
         return kept | {"gaze": self.data.facts, "num_pretraining_images": len(self.data.rows)}
 
+    def describe(self, cell: Cell) -> dict[str, Any]:
+        """Return everything that a cell's numbers depend on, as its JSON holds it."""
+        found: dict[str, Any] = {"arm": cell.arm, "method": cell.method, "seed": cell.seed}
+        found["settings"] = self.settings
+        if cell.arm != UNTRAINED:
+            found["policy"] = asdict(self.build_policy(cell.arm))
+            found["preset"] = asdict(find_preset(cell.method, self.config.preset))
+        return found
+
+    def build_policy(self, name: str) -> ViewPolicy:
+        """Return the policy of an arm on these images."""
+        data = self.data
+        policy = build_policy(split_name(name)[0], data.predicted, data.shapes, data.flip)
+        return fit_size(policy, self.config.size_px)
+
     def build_arm(self, name: str) -> Arm:
         """Return an arm on these images."""
-        data = self.data
-        policy_name, kind = split_name(name)
-        policy = build_policy(policy_name, data.predicted, data.shapes, data.flip)
-        maps = data.maps(kind) if policy.reads_saliency else None
-        return Arm(fit_size(policy, self.config.size_px), maps)
+        policy = self.build_policy(name)
+        return Arm(policy, self.data.maps(split_name(name)[1]) if policy.reads_saliency else None)
 
 
 def run_cell(study: Study, cell: Cell) -> None:
@@ -99,8 +112,7 @@ def run_cell(study: Study, cell: Cell) -> None:
     """
     folder = study.work / study.config.name / cell.name
     folder.mkdir(parents=True, exist_ok=True)
-    report: dict[str, Any] = {"arm": cell.arm, "method": cell.method, "seed": cell.seed}
-    report["settings"] = study.settings
+    report = study.describe(cell)
     if cell.arm == UNTRAINED:
         look = EncoderConfig(study.config.encoder, view_size_px=study.config.size_px)
         encoder = build_untrained(look, cell.seed)
@@ -148,10 +160,8 @@ def _pretrain(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
     if done.interrupted:
         raise Stopped(f"{cell.name} stopped at step {done.num_steps}")
     return {
-        "policy": asdict(arm.policy),
         "crops": describe_crops(arm, study.data.predicted, study.data.shapes, cell.seed),
         "pretraining": {"num_steps": done.num_steps, **done.numbers},
-        "preset": asdict(find_preset(cell.method, config.preset)),
     }
 
 

@@ -1,7 +1,7 @@
 """Finished cells read back, and what they say: means over seeds, intervals, paired differences.
 
-Enters: a folder of cell JSONs. Leaves: `Estimate`s. Patients are resampled, and seeds where there
-are two or more; two arms are compared on the same patients and seeds of every resample.
+Enters: a folder of cell JSONs. Leaves: `Estimate`s. Patients are resampled, and what seeds differ
+by is added to that by Student's t; two arms are compared on the same patients and seeds.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from gca_dali.ssl.scores import quadratic_kappa, weighted_auc
 
@@ -23,7 +24,10 @@ _NOT_CELLS = ("test_images",)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds, its 95 % interval, and p: twice the share of resamples beyond zero."""
+    """A mean over seeds, its 95 % interval, and p of its being zero.
+
+    Of one seed they are of the patients alone: what another seed would give is not in them.
+    """
 
     value: float
     low: float
@@ -33,8 +37,8 @@ class Estimate:
 
     @property
     def is_beyond_zero(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval of two seeds or more leaves zero out."""
+        return self.num_seeds > 1 and (self.low > 0 or self.high < 0)
 
 
 @dataclass(frozen=True)
@@ -117,16 +121,7 @@ class Results:
         if not mine:
             return None
         values = np.stack([mine[seed] for seed in sorted(mine)], axis=1)
-        whole, resampled = values[0].mean(), values[1:]
-        num = values.shape[1]
-        counts = np.random.default_rng(1).multinomial(
-            num, np.full(num, 1 / num), size=NUM_RESAMPLES
-        )
-        means = (resampled * counts).sum(1) / num
-        low, high = np.percentile(means, (2.5, 97.5))
-        beyond = min(np.mean(means <= 0), np.mean(means >= 0))
-        p = min(1.0, 2 * max(float(beyond), 1 / NUM_RESAMPLES))
-        return Estimate(float(whole), float(low), float(high), p, num)
+        return estimate_mean(values, int(self.patient.max()) + 1)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -162,6 +157,33 @@ class Results:
             return quadratic_kappa(guess, self.grade, num_grades, weights)
         away = np.abs(guess - self.grade)
         return weights @ (away == 0 if measure == "accuracy" else away) / weights.sum(1)
+
+
+def estimate_mean(values: np.ndarray, num_patients: int) -> Estimate:
+    """Estimate a mean over seeds that another draw of patients and seeds would give, too.
+
+    The variance of the mean over resamples of patients and that of the mean of seeds are added;
+    degrees of freedom by Welch and Satterthwaite. To resample a few seeds as well would not do: of
+    three it tells too little of the next.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, float64, [1 + R, S]
+        Of each seed, on all patients and on each of R resamples of them.
+    num_patients : int
+    """
+    num_seeds = values.shape[1]
+    value = float(values[0].mean())
+    of_patients = float(values[1:].mean(1).var(ddof=1))
+    of_seeds = float(values[0].var(ddof=1)) / num_seeds if num_seeds > 1 else 0.0
+    error = (of_patients + of_seeds) ** 0.5
+    if error == 0:
+        return Estimate(value, value, value, float(value == 0), num_seeds)
+    shares = (of_patients**2 / max(num_patients - 1, 1), of_seeds**2 / max(num_seeds - 1, 1))
+    student = stats.t((of_patients + of_seeds) ** 2 / sum(shares))
+    half = float(student.ppf(0.975)) * error
+    p = 2 * float(student.sf(abs(value) / error))
+    return Estimate(value, value - half, value + half, p, num_seeds)
 
 
 def adjust(values: list[float]) -> list[float]:

@@ -90,25 +90,28 @@ def write_test_images(study: Study) -> None:
 
 
 def is_done(study: Study, cell: Cell) -> bool:
-    """Tell whether a cell has its JSON, with these settings, modes and fractions.
+    """Tell whether a cell has its JSON, with these modes and fractions.
 
     Raises
     ------
     ValueError
-        If its settings are others.
+        If its settings, policy or preset are others.
     """
     path = study.results / f"{cell.name}.json"
     if not path.exists():
         return False
     report: dict[str, Any] = json.loads(path.read_text())
-    for name, value in json.loads(json.dumps(study.settings)).items():
-        if report["settings"].get(name) != value:
-            raise ValueError(
-                f"{name} of {path} must be that of the study, {value}, got "
-                f"{report['settings'].get(name)}. Move the folder away or rename the study."
-            )
-    wanted = {f"{share:g}" for share in study.config.fractions}
-    return all(wanted <= set(report.get(mode, ())) for mode in study.config.modes)
+    wanted = json.loads(json.dumps(study.describe(cell)))
+    settings = wanted.pop("settings")
+    for now, then in ((settings, report["settings"]), (wanted, report)):
+        for name, value in now.items():
+            if then.get(name) != value:
+                raise ValueError(
+                    f"{name} of {path} must be that of the study, {value}, got {then.get(name)}. "
+                    "Move the folder away or rename the study."
+                )
+    fractions = {f"{share:g}" for share in study.config.fractions}
+    return all(fractions <= set(report.get(mode, ())) for mode in study.config.modes)
 
 
 def tell(study: Study, cell: Cell) -> str:

@@ -14,7 +14,7 @@ BASE = "random"
 
 
 def planned_table(results: Results, plan: dict[str, Any], level: float) -> list[str]:
-    """Return the planned comparisons, with p corrected for their number."""
+    """Return the planned comparisons; with p, corrected for their number, when all are run."""
     judged = (plan["mode"], plan["fraction"])
     found = [
         (
@@ -24,15 +24,16 @@ def planned_table(results: Results, plan: dict[str, Any], level: float) -> list[
         for pair in plan["comparisons"]
     ]
     done = [(pair, item) for pair, item in found if item is not None]
+    is_whole = [item.num_seeds for _, item in done] == [len(plan["seeds"])] * len(found)
     corrected = adjust([item.p for _, item in done])
     lines = [
         "| planned comparison | asks | seeds | difference of AUC | p, Holm |",
         "|---|---|---|---|---|",
     ]
     for (pair, item), p in zip(done, corrected, strict=True):
-        whole = item.num_seeds == len(plan["seeds"])  # nothing is told before
-        shown = tell(item, "+", whole and p < level)
-        cells = (_name(pair), pair["asks"], str(item.num_seeds), shown, f"{p:.3f}")
+        shown = tell(item, "+", is_whole and p < level)
+        tested = f"{p:.3f}" if is_whole else "–"  # nothing is told before
+        cells = (_name(pair), pair["asks"], str(item.num_seeds), shown, tested)
         lines.append(f"| {' | '.join(cells)} |")
     missing = [_name(pair) for pair, item in found if item is None]
     return lines + ([f"\nNot run yet: {', '.join(missing)}."] if missing else [])

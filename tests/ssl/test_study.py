@@ -154,8 +154,8 @@ def test_estimates_pair_seeds_and_patients():
     assert (mine.value, mine.num_seeds) == (0.9, 2)
     paired = found.estimate("accuracy", "gca", "simclr", ("linear", "1"), "random")
     assert paired.num_seeds == 1 and paired.value == pytest.approx(0.2)
-    assert 0.1 < paired.low < 0.2 < paired.high < 0.3 and paired.is_beyond_zero
-    assert paired.p == 2 / results.NUM_RESAMPLES
+    assert 0.1 < paired.low < 0.2 < paired.high < 0.3
+    assert paired.p < 1e-6 and not paired.is_beyond_zero  # of one seed
     grades = found.estimate("mae", "random", "simclr", ("linear", "1"), "gca")
     assert grades.value == pytest.approx(0.2)
     kappas = [found.estimate("kappa", arm, "simclr", ("linear", "1")) for arm in ("gca", "random")]
@@ -169,6 +169,41 @@ def test_the_auc_is_of_the_positive_grades():
     found = results.Results(cells, grade, np.arange(4), 2)
     # Of the four pairs (positive, other) three are in order.
     assert found._resampled("auc", "random", "simclr", ("linear", "1"))[0][0] == 0.75
+
+
+def test_an_estimate_by_hand_where_patients_do_not_differ():
+    one = results.estimate_mean(np.tile([0.1, 0.2, 0.3], (9, 1)), 50)
+    # Student's t of three values: 4.303 and two degrees of freedom.
+    assert (one.value, one.high - one.value) == pytest.approx(
+        (0.2, 4.3027 * 0.1 / 3**0.5), rel=1e-4
+    )
+    assert one.p == pytest.approx(0.0742, abs=1e-4) and not one.is_beyond_zero
+
+
+@pytest.mark.parametrize(("num_seeds", "of_seeds"), [(3, 0.03), (5, 0.03), (5, 0.003)])
+def test_a_true_null_is_refused_as_often_as_stated(num_seeds: int, of_seeds: float):
+    rng, of_patients, num_trials = np.random.default_rng(0), 0.01, 1000
+    refused = 0
+    for _ in range(num_trials):
+        found = rng.normal(0, of_patients) + rng.normal(0, of_seeds, num_seeds)
+        resampled = found + rng.normal(0, of_patients, (100, 1))
+        refused += results.estimate_mean(np.vstack([found, resampled]), 800).p < 0.05
+    assert 0.01 < refused / num_trials < 0.075
+
+
+def test_nothing_is_tested_before_the_last_cell_and_the_correction_counts_all():
+    grade = np.tile([0, 1], 100)
+    cells = []
+    for seed in (0, 1):
+        cells.append(_cell("random", seed, "", "50000000" * 100))
+        cells.append(_cell("gca", seed, "", ("10009000" * 90 + "00000000" * 10)))
+    plan = PLAN | {"seeds": [0, 1], "comparisons": PLAN["comparisons"][1:]}
+    one = results.Results(cells, grade, np.arange(200), 1)
+    row = load_module("tables").planned_table(one, plan, 0.05)[2]
+    assert "**+" in row and row.endswith("| 0.000 |")
+    for missing in (plan | {"seeds": [0, 1, 2]}, PLAN | {"seeds": [0, 1]}):
+        (row,) = load_module("tables").planned_table(one, missing, 0.05)[2:3]
+        assert "**" not in row and row.endswith("| – |")
 
 
 def test_holm_by_hand():
@@ -211,6 +246,15 @@ def test_a_study_stops_resumes_and_makes_its_tables(phantom_folder: Path, tmp_pa
     assert tables["tiny facts"].startswith("3 of 3 cells, ")
     text = summary.fill("<!-- table: t -->\nold\n<!-- end -->\n", {"t": "new"})
     assert text == "<!-- table: t -->\nnew\n<!-- end -->\n"
+
+    path_of_cell = folder / "random-simclr-0.json"
+    report = json.loads(path_of_cell.read_text())
+    report["preset"]["temperature"] = 0.3
+    path_of_cell.write_text(json.dumps(report))
+    with pytest.raises(
+        ValueError, match=r"preset of .*random-simclr-0.json must be that of the study"
+    ):
+        study.main(command)
 
     write_config(tmp_path, num_epochs=3)
     with pytest.raises(ValueError, match=r"num_epochs of .* must be that of the study, 3, got 2"):
