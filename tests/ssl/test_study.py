@@ -335,3 +335,20 @@ def test_committed_configs_are_read_and_have_what_is_planned():
         for pair in plan["comparisons"]:
             assert {pair["arm"], pair["against"]} <= set(one.arms)
         assert list(one.seeds) == plan["seeds"] and plan["method"] in one.methods
+
+
+@pytest.mark.parametrize("name", ["knees", "phantoms"])
+def test_the_page_says_what_the_cells_in_the_repository_say(name: str):
+    repository = load_module("row").REPOSITORY
+    folder = repository / "benchmarks" / "study"
+    plan = json.loads((folder / "plan.json").read_text())
+    found = results.Results.read(repository / "benchmarks" / "results" / f"study_{name}")
+    tables = {
+        f"{name} facts": summary.describe(found, config.read(folder / f"{name}.json")),
+        f"{name} planned": "\n".join(
+            load_module("tables").planned_table(found, plan, plan["level"])
+        ),
+    }
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert all(f"<!-- table: {mark} -->" in text for mark in tables)
+    assert summary.fill(text, tables) == text, "run python benchmarks/study/summary.py"
