@@ -8,7 +8,7 @@ early exits, resumes, and files that turn bad on the way.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -137,6 +137,8 @@ class GCALoader:
                 )
             try:
                 outputs = self._patience.call(self._take, "a batch", may_pass)
+                finish = partial(self._finish, outputs)
+                batch = self._patience.call(finish, "a batch", may_pass)
             except StopIteration:
                 self._pipeline.reset()
                 self.epoch, self.position = self.epoch + 1, 0
@@ -145,10 +147,7 @@ class GCALoader:
                 self._give_up()
                 raise
             self.position += self.order.global_batch_size
-            if self._cuda is not None:
-                yield self._cuda(outputs)
-            else:
-                yield deliver(Made(*outputs), self.labels, self.policy)
+            yield batch
 
     def _take(self) -> tuple[Any, ...]:
         """Return the next batch; what cannot be decoded of it is set aside."""
@@ -163,6 +162,12 @@ class GCALoader:
     def _run(self) -> tuple[Any, ...]:
         with on_device(self.device):
             return self._pipeline.run(self._cuda.stream() if self._cuda else None)
+
+    def _finish(self, outputs: tuple[Any, ...]) -> ViewBatch:
+        """Return what is handed out of the outputs of the pipeline."""
+        if self._cuda is not None:
+            return self._cuda(outputs)
+        return deliver(Made(*outputs), self.labels, self.policy)
 
     def _give_up(self) -> None:
         """Fetch nothing more; the next epoch builds a pipeline of its own."""

@@ -5,8 +5,8 @@
 Enters: a manifest, a policy and a saliency table. Leaves: a DALI pipeline that ends with decoded
 images on the device, and `ViewMaker`, the steps from there to what `deliver` hands to torch. Each
 step is the module of that name. On the CPU `runners.cpu` runs the maker in a thread, while DALI
-decodes the next batch; on a GPU `runners.cuda` takes its steps, one launch each, on the caller's
-stream.
+decodes the next batch; on a GPU `runners.cuda` takes its steps, one launch each (a group of views
+each), on the caller's stream.
 """
 
 from __future__ import annotations

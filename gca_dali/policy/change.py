@@ -29,8 +29,16 @@ def change_parts(policy: Policy, changes: Mapping[str, Any]) -> Policy:
         If there is no such part, or it cannot have the value.
     """
     changes = dict(changes)
-    if "groups" in changes:
-        policy = _replace(policy, {"groups": changes.pop("groups")}, "")
+    while changes:
+        # A part that is given whole comes before parts of it, and all groups' before one's.
+        inner = {n for n in changes if any(_is_inside(n, other) for other in changes)}
+        policy = _change_together(policy, {n: v for n, v in changes.items() if n not in inner})
+        changes = {name: value for name, value in changes.items() if name in inner}
+    return policy
+
+
+def _change_together(policy: Policy, changes: Mapping[str, Any]) -> Policy:
+    """Return a policy with changes of which none lies inside another."""
     groups: tuple[ViewGroup, ...] = policy.groups  # type: ignore[attr-defined]
     tree: dict[str, Any] = {}
     for name, value in changes.items():
@@ -40,6 +48,21 @@ def change_parts(policy: Policy, changes: Mapping[str, Any]) -> Policy:
                 node = node.setdefault(part, {})
             node[path[-1]] = _Value(wanted)
     return _apply(policy, tree, "") if tree else policy
+
+
+def _is_inside(name: str, other: str) -> bool:
+    """Tell whether a name means less than another: a part of its part, or of one group alone."""
+    (mine, num_mine), (theirs, num_theirs) = _kind_of(name), _kind_of(other)
+    is_part = mine[: len(theirs)] == theirs
+    return is_part and (len(mine), num_mine) > (len(theirs), num_theirs)
+
+
+def _kind_of(name: str) -> tuple[list[str], int]:
+    """Return the way to a part inside of a group, without numbers, and how much the name says."""
+    first, *rest = name.split(".")
+    ways, _ = ([], None) if first in _names(ViewGroup) else _inside(first, rest)
+    full = ways[0] if ways else [first, *rest]
+    return [part for part in full if part != "groups" and not part.isdigit()], len(full)
 
 
 class _Value:

@@ -1,8 +1,9 @@
 """The steps after decoding on a GPU: images and keys → saliency, windows, views, one `ViewBatch`.
 
 Enters: the outputs of a GPU pipeline of `pipeline` or of `resident`. Leaves: torch tensors on the
-device. One launch per kernel and batch on torch's current stream: no step waits for the GPU, and
-what is delivered is ordered on that stream like the result of any operator of torch.
+device. One launch per kernel and batch (`render_views`: per group of views) on torch's current
+stream: no step waits for the GPU, and what is delivered is ordered on that stream like the result
+of any operator of torch.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ of a batch go together in one copy from pinned memory, which does not wait for t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -72,10 +74,10 @@ def pack_looks(looks: GroupLooks) -> tuple[np.ndarray, ...]:
 
 
 class Sender:
-    """Sends the small arrays of each batch in one copy.
+    """Sends the small arrays of each batch in one copy; threads and GPUs may share it.
 
-    A few buffers take turns; one is written again after the copy from it has ended, which
-    it has long since unless batches are queued faster than they run.
+    A few buffers of each GPU take turns; one is written again after the copy from it has ended,
+    which it has long since unless batches are queued faster than they run.
 
     Examples
     --------
@@ -84,8 +86,8 @@ class Sender:
     """
 
     def __init__(self) -> None:
-        self._buffers: list[Any] = [None] * NUM_BUFFERS
-        self._next = 0
+        self._rings: dict[int, deque[PinnedBuffer | None]] = {}
+        self._lock = Lock()
 
     def send(self, arrays: Sequence[np.ndarray], stream: int | None = None) -> tuple[Any, ...]:
         """Return copies on the current device, in order, ready on the stream.
@@ -102,7 +104,7 @@ class Sender:
             If the GPU has no memory left or fails.
         """
         starts, num_bytes = lay_out(arrays)
-        with explained_errors(), stream_at(stream):
+        with explained_errors(), stream_at(stream), self._lock:
             cupy = import_cupy()
             buffer = self._take(num_bytes)
             write_arrays(arrays, starts, buffer.host)
@@ -116,13 +118,14 @@ class Sender:
 
     def _take(self, num_bytes: int) -> PinnedBuffer:
         """Return the next buffer, free to be written and large enough."""
-        place = self._next
-        self._next = (place + 1) % NUM_BUFFERS
-        buffer = self._buffers[place]
+        device = import_cupy().cuda.runtime.getDevice()  # an event belongs to one
+        ring = self._rings.setdefault(device, deque([None] * NUM_BUFFERS))
+        buffer = ring.popleft()
         if buffer is not None:
             buffer.copied.synchronize()
         if buffer is None or len(buffer.host) < num_bytes:
-            buffer = self._buffers[place] = PinnedBuffer(num_bytes)
+            buffer = PinnedBuffer(num_bytes)
+        ring.append(buffer)
         return buffer
 
 

@@ -56,8 +56,11 @@ def run_views(
 
     buffers = []
     for image in case.images:
-        buffers.append(cupy.empty(image.nbytes + lead, cupy.uint8))
-        buffers[-1][lead:] = cupy.asarray(image.reshape(-1).view(np.uint8))
+        # The kernel reads whole words, the last of which may end behind the image.
+        num_bytes = -(-(image.nbytes + lead) // 4) * 4
+        buffers.append(cupy.empty(num_bytes, cupy.uint8))
+        pixels = cupy.asarray(image.reshape(-1).view(np.uint8))
+        buffers[-1][lead : lead + image.nbytes] = pixels
     pointers = np.array([buffer.data.ptr + lead for buffer in buffers], np.uint64)
     pointers, shapes = send(pointers, case.window.shapes)
     images = ImageTable(pointers, shapes, str(case.images[0].dtype))

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from gca_dali import GCALoader, Manifest, ViewBatch, ViewPolicy
+from gpu_loaders import GCA, LOADERS, TOO_LARGE
 
 pytestmark = pytest.mark.gpu
 
 # Of views normalised by 0.25: the CPU shrinks large images by halves first, these are small.
 TOLERANCE = {"float32": 2.0**-12, "float16": 2.0**-8, "bfloat16": 2.0**-5}
-GCA = ViewPolicy.gca(size=64)
 
 
 @pytest.fixture
@@ -41,16 +41,7 @@ def assert_same(found: ViewBatch, expected: ViewBatch, dtype: str = "float32") -
         torch.testing.assert_close(view.cpu(), other.cpu(), rtol=0, atol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize(
-    ("policy", "options"),
-    [
-        (GCA, {}),
-        (ViewPolicy.gca_paper(size=60, channels=3, dtype="float16"), {"num_views": 8}),
-        (ViewPolicy.focus_contrast(size=56, dtype="bfloat16"), {"drop_last": False}),
-        (GCA, {"resident": True, "batch_size": 5}),
-    ],
-    ids=["gca", "gca_paper", "focus_contrast", "resident"],
-)
+@pytest.mark.parametrize(("policy", "options"), LOADERS.values(), ids=LOADERS)
 def test_same_batches_as_the_cpu(make, policy, options):
     for _ in range(2):
         pairs = zip(make("cuda", policy, **options), make("cpu", policy, **options), strict=True)
@@ -144,7 +135,8 @@ def test_memory_does_not_grow(make):
 
 def test_too_little_memory(make, monkeypatch):
     """Room for the images, not for the views."""
-    loader = make("cuda", ViewPolicy.gca(size=4096), num_views=2, batch_size=16, resident=True)
+    policy, options = TOO_LARGE
+    loader = make("cuda", policy, **options)
     torch.cuda.empty_cache()
     share = 2**28 / torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(share)

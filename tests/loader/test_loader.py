@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from gca_dali import GCALoader, Manifest, ViewPolicy
 from gca_dali.image.read import read_image
 from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.parts import Appearance, Crop
+from gca_dali.steps.deliver import deliver
 from gca_dali_kernels.law import LAW_VERSION
 
 SMALL = {"size": 48}
@@ -173,6 +176,36 @@ def test_a_resumed_epoch_goes_on_to_the_bit(make, taken):
         for one, other in zip(expected, mine, strict=True):
             assert torch.equal(one.index, other.index)
             assert all(torch.equal(a, b) for a, b in zip(one.views, other.views, strict=True))
+
+
+def test_a_batch_that_was_not_handed_out_is_not_lost(make, monkeypatch):
+    """What follows decoding fails once: for good, and as a machine does that recovers."""
+    expected = [batch.index.tolist() for batch in make()]
+    whole, num_calls = deliver, []
+
+    def fail_at_the_second(error: Exception) -> None:
+        num_calls.clear()
+
+        def once(*given):
+            num_calls.append(given)
+            if len(num_calls) == 2:
+                raise error
+            return whole(*given)
+
+        monkeypatch.setattr("gca_dali.loader.deliver", once)
+
+    loader, seen = make(), []
+    fail_at_the_second(RuntimeError("no memory"))
+    with pytest.raises(RuntimeError, match="no memory"):
+        seen += [batch.index.tolist() for batch in loader]
+    assert loader.state_dict()["position"] == loader.order.global_batch_size
+    resumed = make()
+    resumed.load_state_dict(loader.state_dict())
+    assert expected[:1] + [batch.index.tolist() for batch in resumed] == expected
+
+    monkeypatch.setattr("gca_dali.common.machine.PAUSES_SECONDS", (0.01,))
+    fail_at_the_second(OSError(errno.EIO, "input/output error"))
+    assert [batch.index.tolist() for batch in make()] == expected and len(num_calls) > 2
 
 
 def test_an_epoch_is_resumed_with_another_number_of_ranks(make):

@@ -80,6 +80,39 @@ def test_other_files_are_refused(tmp_path):
         ViewPolicy.load(tmp_path / "list.json")
 
 
+def test_a_part_given_whole_comes_before_its_parts(tmp_path):
+    """In TOML the short names stand before the tables."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'preset = "gca"\nrho = 0.5\nmask_floor = 0.2\n[crop]\nlaw = "relative"\nfocus = true\n'
+        '[[appearances]]\nmask = "soft"\n',
+        encoding="utf-8",
+    )
+    (group,) = ViewPolicy.load(path).groups
+    assert (group.crop.rho, group.crop.focus) == (0.5, True)
+    assert [look.mask_floor for look in group.appearances] == [0.2]
+    for changes in (
+        {"weight": 1, "crop": {"law": "hold", "tau": 0.9}},
+        {"crop": {"law": "hold", "tau": 0.9}, "weight": 1},
+    ):
+        crop = ViewPolicy.gca().replace(**changes).groups[0].crop
+        assert (crop.law, crop.tau, crop.weight) == ("hold", 0.9, 1)
+    drawn = ViewPolicy.random().replace(**{"side_range": (0.1, 0.2), "cutout": {}})
+    assert drawn.groups[0].cutout.side_range == (0.1, 0.2)
+
+
+def test_one_group_s_part_wins_over_all_groups_part():
+    for changes in (
+        {"groups.1.crop.rho": 0.7, "rho": 0.6},
+        {"rho": 0.6, "groups.1.crop.rho": 0.7},
+    ):
+        groups = ViewPolicy.gca_dino().replace(**changes).groups
+        assert [group.crop.rho for group in groups] == [0.6, 0.7]
+    changes = {"groups.1.crop.rho": 0.7, "crop": {"law": "relative", "rho": 0.5}}
+    groups = ViewPolicy.gca_dino().replace(**changes).groups
+    assert [group.crop.rho for group in groups] == [0.5, 0.7]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
