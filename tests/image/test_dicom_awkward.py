@@ -135,6 +135,25 @@ def test_a_missing_transfer_syntax(write, syntax):
         probe_dicom(path)
 
 
+@pytest.mark.parametrize("is_padded", [False, True])
+@pytest.mark.parametrize("named", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, None])
+@pytest.mark.filterwarnings("ignore:Expected")  # pydicom's own
+def test_lengths_that_look_like_a_vr(write, named, is_padded):
+    for height, width in ((200, 221), (36, 52)):
+        pixels = np.arange(height * width, dtype=np.uint16).reshape(height, width)
+        options: dict[str, Any] = {"DataSetTrailingPadding": bytes(64)} if is_padded else {}
+        data = make_dicom(pixels, syntax=ImplicitVRLittleEndian, **options)
+        path = write(data if named == ImplicitVRLittleEndian else name_syntax(data, named))
+        np.testing.assert_array_equal(stored_values(path), pixels)
+    # The low half of an odd length, which nobody should write, can even be that of "OW".
+    pixels = (np.arange(31 * 721) % 251).astype(np.uint8).reshape(31, 721)
+    data = make_dicom(pixels, syntax=ImplicitVRLittleEndian)
+    tag = struct.pack("<HHL", 0x7FE0, 0x0010, pixels.size + 1)
+    data = data.replace(tag, tag[:4] + struct.pack("<L", pixels.size))
+    assert b"OW" in data[data.index(tag[:4]) :][:8]
+    np.testing.assert_array_equal(stored_values(write(data)), pixels)
+
+
 def test_compressed_pixels_under_an_uncompressed_syntax_are_refused_by_the_index(write):
     data = make_dicom(GREY12, syntax=JPEGLSLossless, bits_stored=12)
     name = JPEGLSLossless.encode()

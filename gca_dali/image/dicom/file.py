@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
@@ -36,6 +37,7 @@ _DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _EXPLICIT = b"1.2.840.10008.1.2.1\0\0\0"
 _MAX_INFLATED_BYTES = 1 << 30
 _PIXEL_DATA = (0x7FE0, 0x0010)
+_PIXEL_VRS = (b"OB", b"OW", b"UN")
 _UNDEFINED = 0xFFFFFFFF
 # Where the header of a codestream ends, unless an application wrote much before it.
 _CODESTREAM_HEAD_BYTES = 1 << 14
@@ -167,9 +169,11 @@ def _read_pixel_tag(stream: BinaryIO, dataset: Dataset, name: str) -> tuple[int,
     tag, code = struct.unpack_from(f"{order}HH", head), head[4:6]
     if tag != _PIXEL_DATA:
         raise UnreadableImageError(name, "floating-point pixels", "Store integers of 16 bits.")
-    # As pydicom does, by what is written and not by what the transfer syntax promises. A length in
-    # place of the code would be odd.
-    if code.isalpha() and code.isupper():
+    # As pydicom does, by how the elements before are written and not by what the transfer syntax
+    # promises. Where they have codes, a length instead of one would be odd.
+    rows = dataset.get_item("Rows")
+    is_implicit = isinstance(rows, RawDataElement) and rows.is_implicit_VR
+    if not is_implicit and code in _PIXEL_VRS:
         (length,) = struct.unpack_from(f"{order}L", head, 8)
         return stream.tell(), "OB" if code == b"OB" else "OW", length
     (length,) = struct.unpack_from(f"{order}L", head, 4)
