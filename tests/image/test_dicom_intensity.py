@@ -191,6 +191,33 @@ def test_padding_written_with_the_wrong_sign(write):
     assert (image[:5] == 0).all()
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("ends", [(65535,), (4095,), (256,), (0, 65535), (4095, 0)])
+def test_padding_that_no_pixel_can_hold_blackens_none(write, photometric, ends):
+    elements: dict[str, Any] = {"PhotometricInterpretation": photometric}
+    plain, expected = read_dicom(write(make_dicom(GREY8, **elements)))
+    elements |= dict(zip(("PixelPaddingValue", "PixelPaddingRangeLimit"), ends, strict=False))
+    image, intensity = read_dicom(write(make_dicom(GREY8, **elements)))
+    assert intensity == expected
+    np.testing.assert_array_equal(image, plain)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, -1), (np.int8, 255), (np.uint8, 255)])
+def test_padding_of_8_bits_with_either_sign(write, dtype, value):
+    pixels = (GREY8 // 4).astype(dtype)
+    pixels[:5] = -1 if dtype == np.int8 else 255
+    if value >= 0:
+        data = make_dicom(pixels, PixelPaddingValue=value)
+    else:
+        data = make_dicom(pixels, PixelPaddingValue=0)
+        tag = struct.pack("<HH2sHH", 0x0028, 0x0120, b"US", 2, 0)
+        assert tag in data
+        data = data.replace(tag, struct.pack("<HH2sHh", 0x0028, 0x0120, b"SS", 2, value))
+    image, intensity = read_dicom(write(data))
+    assert (intensity.low, intensity.high) == (0, 63)
+    assert (image[:5] == 0).all()
+
+
 def test_all_padding_is_still_an_image(write):
     image, _ = read_dicom(write(make_dicom(np.zeros((4, 4), np.uint8), PixelPaddingValue=0)))
     assert image.shape == (4, 4) and not image.any()

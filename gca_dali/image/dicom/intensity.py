@@ -144,8 +144,13 @@ def _find_padding(dataset: Dataset, stored: np.ndarray, dtype: np.dtype) -> np.n
     if first is None:
         return np.zeros(stored.shape, bool)
     last = dataset.get("PixelPaddingRangeLimit")
+    ends = np.array([first, first if last is None else last]).astype(np.int64)
+    num_codes = 1 << 8 * dtype.itemsize
+    if ends.min() < -num_codes // 2 or ends.max() >= num_codes:
+        # No pixel can have such a value, and others are left what they are.
+        return np.zeros(stored.shape, bool)
     # Many devices write the values with the other sign.
-    ends = np.array([first, first if last is None else last]).astype(np.int64).astype(dtype)
+    ends = ends.astype(dtype)
     return (stored >= ends.min()) & (stored <= ends.max())
 
 
