@@ -23,7 +23,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from benchmarks.fuzz_seeds import encode_frame, make_dicom
+from benchmarks.fuzz_seeds import encode_frame, make_dicom, make_lut
 from dicom_codestreams import edit, wrap_codestream
 from gca_dali.image.claims import UnreadableImageError
 from gca_dali.image.dicom import probe_dicom, read_dicom, stored_values
@@ -152,6 +152,22 @@ def test_lengths_that_look_like_a_vr(write, named, is_padded):
     data = data.replace(tag, tag[:4] + struct.pack("<L", pixels.size))
     assert b"OW" in data[data.index(tag[:4]) :][:8]
     np.testing.assert_array_equal(stored_values(write(data)), pixels)
+
+
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
+)
+def test_tables_in_bytes_under_a_missing_transfer_syntax(write, syntax):
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    reverse = np.arange(4096)[::-1].astype(f"{order}u2").tobytes()
+    lut = make_lut(0, np.arange(4096))
+    lut.LUTData = reverse
+    data = make_dicom(GREY12, syntax=syntax, bits_stored=12, VOILUTSequence=[lut])
+    path = write(name_syntax(data, None))
+    probe_dicom(path)
+    image, intensity = read_dicom(path)
+    assert intensity.voi == "lut"
+    np.testing.assert_array_equal(image, np.rint((4095 - GREY12) / 4095 * 65535))
 
 
 def test_compressed_pixels_under_an_uncompressed_syntax_are_refused_by_the_index(write):

@@ -143,6 +143,7 @@ def _inflate(stream: BinaryIO, name: str) -> BinaryIO:
 def _locate_pixels(stream: BinaryIO, dataset: Dataset, name: str) -> OpenDicom:
     start, vr, length = _read_pixel_tag(stream, dataset, name)
     syntax = _find_syntax(dataset, vr, length, name)
+    dataset.file_meta.TransferSyntaxUID = syntax  # tables are in its byte order
     header = make_header(dataset, str(syntax), name)
     num_left = stream.seek(0, io.SEEK_END) - start
     frames = ()
