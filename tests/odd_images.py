@@ -97,6 +97,14 @@ def odd_jpegs() -> Iterator[tuple[str, bytes]]:
     grey = jpeg()
     place = grey.index(b"\xff\xc0") + 11
     yield "sampled", grey[:place] + b"\x22" + grey[place + 1 :]
+    first, last = grey.index(b"\xff\xdb"), grey.index(b"\xff\xda")
+    strays = {"zero": b"\0", "text": b"stray", "no_marker": b"\xff\0", "fill": b"\xff\xff"}
+    strays |= {"restart": b"\xff\xd0", "reserved": b"\xff\x01", "start": b"\xff\xd8"}
+    strays["segment"] = segment(0xF7, b"of another standard")
+    for name, stray in strays.items():
+        for where, start in (("start", 2), ("tables", first), ("scan", last)):
+            if where != "start" or stray[0] == 0xFF:
+                yield f"stray_{name}_{where}", grey[:start] + stray + grey[start:]
 
 
 def odd_blocks() -> Iterator[tuple[str, bytes]]:

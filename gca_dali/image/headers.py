@@ -25,16 +25,9 @@ from gca_dali.image.claims import (
     read_exif_orientation,
     sniff_format,
 )
+from gca_dali.image.headers_jpeg import read_exactly, read_jpeg_segments
 from gca_dali.image.headers_tiff import read_tiff_header, upright_size
 
-# Baseline, extended sequential and progressive Huffman: what every 8-bit decoder reads.
-_JPEG_FRAMES = {0xC0, 0xC1, 0xC2}
-_JPEG_OTHER_FRAMES = {
-    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "lossless"),
-    **dict.fromkeys((0xC5, 0xC6), "hierarchical"),
-    **dict.fromkeys((0xC9, 0xCA, 0xCD, 0xCE), "arithmetic-coded"),
-}
-_TAIL_BYTES = 4096
 _BUFFER_BYTES = 512  # one hop from chunk to chunk must not read what lies between
 
 
@@ -135,7 +128,9 @@ def read_raster_header(file: BinaryIO, kind: str, suffix: str = "") -> Header:
     file.seek(0)
     bits = 8
     if kind == "jpeg":
-        height, width, is_rare = _read_jpeg(file)
+        size, exif, has_strays = read_jpeg_segments(file)
+        height, width, is_rare = _turn(size, exif)
+        is_rare |= has_strays  # DALI refuses them
     elif kind == "png":
         height, width, is_rare, bits = _read_png(file, num_bytes)
     elif kind == "tiff":
@@ -160,64 +155,6 @@ def _check_size(header: Header) -> Header:
     return header
 
 
-def _read_exactly(file: BinaryIO, num_bytes: int) -> bytes:
-    data = file.read(num_bytes)
-    if len(data) < num_bytes:
-        raise EOFError
-    return data
-
-
-def _read_jpeg(file: BinaryIO) -> tuple[int, int, bool]:
-    """Walk the segments up to the scan (ITU T.81, annex B); look for the end marker after it."""
-    file.seek(2)
-    size, exif = None, None
-    while (marker := _next_marker(file)) != 0xDA:
-        if marker == 0xD9:
-            raise ValueError("truncated: a JPEG without image data")
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
-            continue
-        (length,) = struct.unpack(">H", _read_exactly(file, 2))
-        if marker in _JPEG_OTHER_FRAMES:
-            kind = _JPEG_OTHER_FRAMES[marker]
-            raise ValueError(f"{kind} JPEG outside DICOM; save it as PNG or TIFF")
-        if marker in _JPEG_FRAMES:
-            size = _check_jpeg_frame(_read_exactly(file, length - 2))
-        elif marker == 0xE1:
-            data = _read_exactly(file, length - 2)
-            if data[:6] == b"Exif\0\0":
-                # DALI's decoders disagree about which of two counts, and overrun memory.
-                if exif is not None:
-                    raise ValueError("a JPEG with two EXIF blocks; save it again with one")
-                exif = data[6:]
-        else:
-            file.seek(length - 2, io.SEEK_CUR)
-    if size is None:
-        raise ValueError("a JPEG without a frame header")
-    _require_tail(file, b"\xff\xd9", "JPEG without its end marker")
-    return _turn(size, exif)
-
-
-def _next_marker(file: BinaryIO) -> int:
-    # Bytes between segments are a harmless fault that decoders skip with a warning.
-    byte = _read_exactly(file, 1)
-    while True:
-        while byte != b"\xff":
-            byte = _read_exactly(file, 1)
-        while byte == b"\xff":
-            byte = _read_exactly(file, 1)
-        if byte != b"\0":
-            return byte[0]
-
-
-def _check_jpeg_frame(frame: bytes) -> tuple[int, int]:
-    precision, height, width, num_components = struct.unpack(">BHHB", frame[:6])
-    if precision != 8:
-        raise ValueError(f"{precision}-bit JPEG outside DICOM; save it as 16-bit PNG or TIFF")
-    if num_components not in (1, 3):
-        raise ValueError(f"JPEG with {num_components} channels (CMYK?); save it as grey")
-    return height, width
-
-
 def _turn(size: tuple[int, int], exif: bytes | None) -> tuple[int, int, bool]:
     """Return the upright size, and whether a decoder may misread the orientation."""
     if exif is None:
@@ -225,23 +162,13 @@ def _turn(size: tuple[int, int], exif: bytes | None) -> tuple[int, int, bool]:
     return (*upright_size(*size, read_exif_orientation(exif)), not is_plain_exif(exif))
 
 
-def _require_tail(file: BinaryIO, mark: bytes, what: str) -> None:
-    """Require `mark` between here and the end, looking at the last bytes first."""
-    here, end = file.tell(), file.seek(0, io.SEEK_END)
-    for start in (max(here, end - _TAIL_BYTES), here):
-        file.seek(start)
-        if mark in file.read():
-            return
-    raise ValueError(f"truncated: a {what}")
-
-
 def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, bool, int]:
     """Walk the chunks (ISO 15948)."""
     file.seek(8)
-    length, kind = struct.unpack(">I4s", _read_exactly(file, 8))
+    length, kind = struct.unpack(">I4s", read_exactly(file, 8))
     if kind != b"IHDR" or length != 13:
         raise ValueError("a PNG without its header chunk")
-    width, height, depth, colour = struct.unpack(">IIBB", _read_exactly(file, 13)[:10])
+    width, height, depth, colour = struct.unpack(">IIBB", read_exactly(file, 13)[:10])
     if depth not in (1, 2, 4, 8, 16) or colour not in (0, 2, 3, 4, 6):
         raise ValueError(f"PNG of unknown kind: {depth} bits, colour type {colour}")
     file.seek(4, io.SEEK_CUR)
@@ -258,8 +185,8 @@ def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, bool, int]:
         has_pixels |= kind == b"IDAT"
         # DALI looks for it behind the pixels too.
         if kind == b"eXIf":
-            data = _read_exactly(file, length)
-            sound = struct.pack(">I", zlib.crc32(kind + data)) == _read_exactly(file, 4)
+            data = read_exactly(file, length)
+            sound = struct.pack(">I", zlib.crc32(kind + data)) == read_exactly(file, 4)
             # DALI's decoders disagree about such a chunk, and overrun memory.
             if exif is not None or not sound or data[:4] not in (b"II*\0", b"MM\0*"):
                 raise ValueError("a PNG with a damaged or repeated eXIf chunk; save it again")

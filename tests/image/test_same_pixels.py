@@ -14,6 +14,11 @@ from odd_images import make_image, make_odd
 ODD = make_odd()
 REFUSED = {
     "turn_before_and_after.png": "repeated eXIf chunk",
+    **{
+        f"stray_{kind}_{place}.jpg": "a JPEG with a misplaced or unknown marker"
+        for kind in ("reserved", "segment", "start")
+        for place in ("start", "tables", "scan")
+    },
     "image_below_8.tif": "TIFF of thumbnails, its image in a SubIFD; save the image alone",
     "image_below_16.tif": "TIFF of thumbnails, its image in a SubIFD",
 }
