@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from gca_dali_kernels.kept import FOLDER_VARIABLE, cache_folder
 LOG = logging.getLogger("gca_dali")
 DEFAULT_BYTES = 8 << 30
 _COUNT = "size"
+_NUM_DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,28 @@ class StoreCache:
         It is counted before the file is there: a kill between the two wastes room, no more.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / _COUNT, "a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            total = int(file.read(20) or b"0") + num_bytes
+        descriptor = os.open(self.folder / _COUNT, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            written = os.pread(descriptor, _NUM_DIGITS, 0)
+            is_number = len(written) == _NUM_DIGITS and written.isdigit()
+            total = (int(written) if is_number else self._count()) + num_bytes
             if total > self.max_bytes:
                 return False
-            file.truncate(0)
-            file.write(b"%d" % total)
+            # All at once: whoever is killed here leaves the old number or the new one.
+            os.pwrite(descriptor, b"%0*d" % (_NUM_DIGITS, total), 0)
+        finally:
+            os.close(descriptor)
         return True
+
+    def _count(self) -> int:
+        """Add up what lies in the folder, where its number is new, cut short or damaged."""
+        total = 0
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # another process has just renamed it
+                    total += entry.stat().st_size if entry.name != _COUNT else 0
+        return total
 
 
 @lru_cache

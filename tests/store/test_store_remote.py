@@ -113,6 +113,20 @@ def test_processes_and_threads_share_a_bound(tmp_path):
     assert all(cache.get(path.name, 1000, checksum) == data for path in held)
 
 
+@pytest.mark.parametrize("content", [b"", b"4", bytes(20), b"junk", b"-1", b"9" * 19, b"\xb2" * 30])
+def test_a_damaged_number_of_bytes_is_counted_again(tmp_path, content):
+    data = bytes(1000)
+    cache, checksum = StoreCache(tmp_path, max_bytes=5500), zlib.crc32(data)
+    for number in range(3):
+        cache.put(f"early-{number}", data, checksum)
+    (tmp_path / "size").write_bytes(content)
+    for number in range(9):
+        cache.put(f"late-{number}", data, checksum)
+    names = {f"early-{n}" for n in range(3)} | {f"late-{n}" for n in range(2)}
+    assert {path.name for path in tmp_path.iterdir()} == {"size", *names}
+    assert int((tmp_path / "size").read_bytes()[:20]) == 5000
+
+
 def test_what_is_damaged_in_the_cache_is_read_again(both, tmp_path):
     _, url = both
     store = Manifest.open(url, cache=StoreCache(tmp_path))
