@@ -16,6 +16,7 @@ from gca_dali.data.manifest import Manifest
 from gca_dali.gaze.predicted import MapMaker, PredictedTable
 from gca_dali.loader import GCALoader
 from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.steps.order import Order
 
 VIEW_PX = 8  # the views are thrown away
 
@@ -36,6 +37,17 @@ class Filled:
     table: PredictedTable
     num_predicted: int
     refused: tuple[Refused, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SomeRows(Order):
+    """Some rows of a manifest alone, as they come."""
+
+    rows: tuple[int, ...]
+
+    def permutation(self, epoch: int) -> np.ndarray:
+        """Return the rows, int64, [N]."""
+        return np.array(self.rows, np.int64)
 
 
 def fill_table(
@@ -69,10 +81,11 @@ def fill_table(
         shuffle=False,
         drop_last=False,
     )
-    # What an earlier call has done is not decoded again.
-    position = int(missing[0]) // batch_size * batch_size
-    loader.load_state_dict(loader.state_dict() | {"position": position})
-    for _ in track(loader, loader.order.num_batches(position), "predicting"):
+    # What has a map is not decoded again.
+    loader.order = _SomeRows(
+        len(missing), batch_size, shuffle=False, drop_last=False, rows=tuple(missing.tolist())
+    )
+    for _ in track(loader, len(loader), "predicting"):
         pass
     reasons = loader.quarantine.reasons
     refused = tuple(Refused(str(manifest.path[row]), reasons[row]) for row in sorted(reasons))

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from gca_dali import GazePredictor, GCALoader, Manifest, ViewPolicy
+from gca_dali.data.fetch import PathFetcher
 from gca_dali.gaze.boxes import read_boxes_csv
 from gca_dali.gaze.facts import PredictorFacts
 from gca_dali.gaze.network import GazeNetwork, NetworkConfig
@@ -120,7 +121,7 @@ def test_filling_goes_on_where_it_was_left(manifest):
     table.take(np.arange(10), images)
     assert fill_table(predictor, manifest, batch_size=4).num_predicted == 18
     assert fill_table(predictor, manifest).num_predicted == 0
-    assert predictor.calls == [10, 2, 4, 4, 4, 4]
+    assert predictor.calls == [10, 4, 4, 4, 4, 2]
 
 
 def test_a_sample_twice_in_a_batch_is_predicted_once(manifest):
@@ -189,6 +190,22 @@ def test_an_image_that_cannot_be_read_has_no_map_and_is_named(copied, phantoms, 
     assert filled.table.missing(np.arange(28)).tolist() == [3]
     with pytest.raises(ValueError, match=f"must be readable to predict .* {copied.path[3]}"):
         open_filled(predictor, copied)
+
+
+def test_a_bad_file_does_not_make_the_others_be_decoded_again(copied, monkeypatch):
+    Path(copied.files[0]).write_bytes(b"\x89PNG\r\n\x1a\n")
+    predictor = make_predictor()
+    assert fill_table(predictor, copied, batch_size=4).num_predicted == 27
+    asked = []
+    plain = PathFetcher.check
+    monkeypatch.setattr(
+        PathFetcher, "check", lambda self, index: (asked.append(index), plain(self, index))[1]
+    )
+    for path in (3, 5):
+        os.utime(copied.files[path], ns=(1, 1))
+    filled = fill_table(predictor, copied, batch_size=4)
+    assert filled.num_predicted == 2 and [item.path for item in filled.refused] == [copied.path[0]]
+    assert {0, 3, 5} <= set(asked) and len(set(asked)) <= 4  # one takes the place of the bad one
 
 
 def test_a_map_without_its_image_is_refused(manifest):
