@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gca_dali.common.machine import Patience, describe
 from gca_dali.gaze.table import MAP_SHAPE, SaliencyTable
+from gca_dali.image.claims import UnreadableImageError
 from gca_dali.steps.saliency import SaliencySource, find_predictor, load_saliency
 
 if TYPE_CHECKING:
     from gca_dali.data.manifest import Manifest
-
-_ROWS_AT_ONCE = 1024
+    from gca_dali.gaze.predicted import PredictedTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +29,14 @@ class StoredMaps:
     Attributes
     ----------
     table : SaliencyTable
-    absent : frozenset of int
-        Rows that have no map: their images cannot be read.
+    absent : dict of int to str
+        Rows that have no map, because nothing reads their images, and why.
     told : str
         Where the maps come from.
     """
 
     table: SaliencyTable
-    absent: frozenset[int]
+    absent: dict[int, str]
     told: str
 
     def of(self, row: int) -> np.ndarray:
@@ -71,9 +72,21 @@ def collect_maps(source: SaliencySource, manifest: Manifest, told: str = "") -> 
         return None
     predictor = find_predictor(source)
     if predictor is None:
-        return StoredMaps(load_saliency(source, manifest), frozenset(), told)
+        return StoredMaps(load_saliency(source, manifest), {}, told)
     from gca_dali.prepare.fill import fill_table
 
     table = fill_table(predictor, manifest).table
-    absent = table.missing(np.arange(len(manifest)))
-    return StoredMaps(table, frozenset(absent.tolist()), told)
+    return StoredMaps(table, _predict_rest(table, manifest), told)
+
+
+def _predict_rest(table: PredictedTable, manifest: Manifest) -> dict[int, str]:
+    """Predict from a worker's pixels where DALI refuses a file; say why what is left has no map."""
+    absent, patience = {}, Patience()
+    for row in table.missing(np.arange(len(manifest))).tolist():
+        try:
+            image = patience.call(lambda row=row: manifest.read(row), manifest.files[row])
+        except (UnreadableImageError, OSError) as error:
+            absent[row] = getattr(error, "reason", None) or describe(error)
+        else:
+            table.take(np.array([row]), [image])
+    return absent

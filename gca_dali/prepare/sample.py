@@ -92,6 +92,8 @@ class SampleMaker:
             if isinstance(error, OSError):
                 reason = f"it cannot be opened: {reason}"
             return Sample(row, fault=reason)
+        if self.maps is not None and row in self.maps.absent:
+            return Sample(row, fault=f"no map could be predicted: {self.maps.absent[row]}")
         saliency = b"" if self.maps is None else write_map(self.maps.of(row))
         record = self._record(row, facts, pixels.shape)
         height, width = pixels.shape

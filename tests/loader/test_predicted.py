@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from gca_dali.gaze.boxes import read_boxes_csv
 from gca_dali.gaze.facts import PredictorFacts
 from gca_dali.gaze.network import GazeNetwork, NetworkConfig
 from gca_dali.gaze.predicted import PredictedTable, table_path
+from gca_dali.image.claims import UnreadableImageError
 from gca_dali.prepare.fill import fill_table, open_filled
 from gca_dali.prepare.run import StoreOptions, prepare_store
 from gca_dali.report.audit import audit_policies
 from gca_dali.report.preview.make import PreviewMaker
 from gca_dali.steps.saliency import find_predictor, load_saliency
+from odd_images import jpeg
 
 TINY = NetworkConfig(decoder_channels=(32, 24, 16), input_px=64, map_px=16)
 POLICY = ViewPolicy.gca(size=32)
@@ -206,6 +209,43 @@ def test_a_bad_file_does_not_make_the_others_be_decoded_again(copied, monkeypatc
     filled = fill_table(predictor, copied, batch_size=4)
     assert filled.num_predicted == 2 and [item.path for item in filled.refused] == [copied.path[0]]
     assert {0, 3, 5} <= set(asked) and len(set(asked)) <= 4  # one takes the place of the bad one
+
+
+@pytest.fixture
+def refused_by_dali(copied) -> tuple[Manifest, int]:
+    """Rows of which one is a JPEG that workers read; a stale index gives it to DALI."""
+    data = jpeg()
+    place = data.index(b"\xff\xdb")
+    Path(copied.files[3]).write_bytes(data[:place] + b"stray" + data[place:])
+    Path(copied.files[4]).write_bytes(data)
+    rows = Manifest.from_folder(copied.root).take(range(8))
+    [row] = np.flatnonzero(rows.format == "jpeg-rare")
+    formats = np.where(rows.format == "jpeg-rare", "jpeg", rows.format)
+    return replace(rows, format=formats), int(row)
+
+
+def test_a_store_has_a_map_of_what_workers_read_and_dali_refuses(refused_by_dali, tmp_path):
+    rows, row = refused_by_dali
+    predictor = make_predictor()
+    assert [item.path for item in fill_table(predictor, rows).refused] == [rows.path[row]]
+    made = prepare_store(rows, tmp_path / "store", StoreOptions(32), saliency=predictor)
+    assert made.faults == ()
+    maps = load_saliency("stored", Manifest.open(tmp_path / "store")).maps
+    np.testing.assert_array_equal(maps[row], predictor.make_maps([rows.read(row)])[0])
+    assert (maps.max((1, 2)) == 255).all()
+
+
+def test_an_image_without_a_map_is_a_fault_of_the_store(refused_by_dali, tmp_path, monkeypatch):
+    rows, row = refused_by_dali
+
+    def refuse(self, row):
+        raise UnreadableImageError(self.files[row], "a fault that passes")
+
+    monkeypatch.setattr(Manifest, "read", refuse)
+    options = StoreOptions(32)
+    made = prepare_store(rows, tmp_path / "store", options, saliency=make_predictor())
+    reason = "no map could be predicted: a fault that passes"
+    assert [(item.path, item.reason) for item in made.faults] == [(rows.path[row], reason)]
 
 
 def test_a_map_without_its_image_is_refused(manifest):
