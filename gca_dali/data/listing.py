@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,7 @@ def _fold_known(names: list[str]) -> list[str]:
 
 def _collect_rows(names: list[str], table: CsvTable, root: Path) -> Listing:
     where = names.index("path")
+    resolve = lru_cache(None)(os.path.realpath)
     first_line: dict[str, int] = {}
     kept, refused = [], []
     for line, row in zip(table.lines, table.rows, strict=True):
@@ -98,7 +101,7 @@ def _collect_rows(names: list[str], table: CsvTable, root: Path) -> Listing:
             refused.append(Refused(path, reason))
         elif not path or not is_plain_text(path):
             refused.append(Refused(ascii(path), f"line {line} has no usable path"))
-        elif (path := _normalise(path, root)) in first_line:
+        elif (path := _normalise(path, root, resolve)) in first_line:
             reason = f"listed twice, in lines {first_line[path]} and {line}; the first one counts"
             refused.append(Refused(path, reason))
         else:
@@ -112,9 +115,22 @@ def _collect_rows(names: list[str], table: CsvTable, root: Path) -> Listing:
     return Listing(tuple(first_line), columns, tuple(refused))
 
 
-def _normalise(path: str, root: Path) -> str:
-    full = os.path.normpath(os.path.join(os.path.abspath(root), read_windows_path(path, root)))
-    return Path(os.path.relpath(full, root)).as_posix()
+def _normalise(path: str, root: Path, resolve: Callable[[str], str]) -> str:
+    top = os.path.abspath(root)
+    full = os.path.join(top, read_windows_path(path, root))
+    relative = os.path.relpath(os.path.normpath(full), top)
+    if _leaves(relative):
+        # Perhaps by its name alone: where one of the two is written through a link. Below a root
+        # that is one, ".." is the folder around its target.
+        folder, name = os.path.split(full)
+        real = os.path.relpath(os.path.join(resolve(folder), name), resolve(top))
+        if resolve(top) != top or not _leaves(real):
+            relative = real
+    return Path(relative).as_posix()
+
+
+def _leaves(relative: str) -> bool:
+    return relative.split(os.sep, 1)[0] == os.pardir
 
 
 def read_windows_path(path: str, root: Path) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gca_dali.data.listing import code_labels, sort_names, type_column
+from gca_dali.data.index import find_outside
+from gca_dali.data.listing import code_labels, read_listing, sort_names, type_column
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,20 @@ def test_only_plain_numbers_become_numbers(texts, kind):
     assert values.dtype.kind == kind
     if kind == "U":
         assert values.tolist() == texts
+
+
+def test_absolute_paths_below_a_root_that_is_written_through_a_link(tmp_path):
+    folder, link = tmp_path / "disk/data", tmp_path / "data"
+    (folder / "images").mkdir(parents=True)
+    link.symlink_to(folder)
+    (folder / "images/c.png").symlink_to(tmp_path / "elsewhere.png")
+    for root, other in ((link, folder), (folder, link)):
+        csv = folder / "list.csv"
+        lines = [f"{other}/images/a.png", "images/b.png", f"{other}/images/c.png", f"{root}/d.png"]
+        lines += [f"{other}/images/../images/a.png", str(tmp_path / "elsewhere.png")]
+        csv.write_text("path\n" + "\n".join(lines) + "\n")
+        listing = read_listing(csv, root)
+        outside = "../../elsewhere.png"
+        assert listing.paths == ("images/a.png", "images/b.png", "images/c.png", "d.png", outside)
+        assert [item.reason[:12] for item in listing.refused] == ["listed twice"]
+        assert list(find_outside(root, listing.paths)) == ["images/c.png", outside]
