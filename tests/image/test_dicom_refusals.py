@@ -37,10 +37,9 @@ def write(tmp_path):
 
 
 def test_probe_reads_no_patient_data(write):
-    path = write(make_dicom(GREY12, bits_stored=12, BodyPartExamined="CHEST", ImageLaterality="L"))
+    path = write(make_dicom(GREY12, bits_stored=12))
     header = probe_dicom(path)
     assert (header.height, header.width, header.bits_stored) == (37, 53, 12)
-    assert (header.modality, header.body_part, header.laterality) == ("DX", "CHEST", "L")
     text = repr(header)
     assert not any(secret in text for secret in ("Doe", "4711", "20200102"))
     assert probe_dicom(path, with_patient=True).patient == "4711"

@@ -29,16 +29,9 @@ from gca_dali.image.claims import UnreadableImageError, check_num_pixels
 
 # Nothing else is parsed, so no name, date or identifier is ever in memory.
 _KEYWORDS = (
-    "Modality",
-    "BodyPartExamined",
-    "ViewPosition",
-    "ImageLaterality",
-    "Laterality",
     "PresentationLUTShape",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
-    "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "PlanarConfiguration",
@@ -118,8 +111,6 @@ class DicomHeader:
         Photometric interpretation, such as "MONOCHROME1".
     transfer_syntax : str
         UID of the coding.
-    modality, body_part, view_position, laterality : str
-        As stated, "" where absent.
     patient : str
         Patient identifier, only if it was asked for, else "".
     """
@@ -135,10 +126,6 @@ class DicomHeader:
     num_frames: int
     photometric: str
     transfer_syntax: str
-    modality: str = ""
-    body_part: str = ""
-    view_position: str = ""
-    laterality: str = ""
     patient: str = ""
 
     @property
@@ -197,10 +184,6 @@ def make_header(dataset: Dataset, transfer_syntax: str, name: str) -> DicomHeade
         num_frames=int(dataset.get("NumberOfFrames") or 1),
         photometric=str(dataset.get("PhotometricInterpretation") or default),
         transfer_syntax=transfer_syntax,
-        modality=str(dataset.get("Modality") or ""),
-        body_part=str(dataset.get("BodyPartExamined") or ""),
-        view_position=str(dataset.get("ViewPosition") or ""),
-        laterality=str(dataset.get("ImageLaterality") or dataset.get("Laterality") or ""),
         patient=str(dataset.get("PatientID") or ""),
     )
     _check_header(header, name)
