@@ -91,9 +91,15 @@ def prepare(
 
 
 def _verify(store: Path, result: dict, lines: list[str]) -> Report:
+    from gca_dali.prepare.files import PARTIAL
     from gca_dali.prepare.verify import verify_store
 
     faults = verify_store(store, progress=True)
+    if faults and all(fault.startswith(PARTIAL) for fault in faults):
+        raise ValueError(
+            f"store must hold its own files alone, got {len(faults)} that killed processes left "
+            f"in {store}: {', '.join(fault.split(':')[0] for fault in faults[:5])}. Remove them."
+        )
     if faults:
         raise ValueError(
             f"store must be as it was written, got {len(faults)} faults in {store}: "

@@ -5,6 +5,7 @@ Bytes enter; a file under its final name leaves, on the disk before its name is.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -45,6 +46,18 @@ class HashedFile(io.RawIOBase):
         self.num_bytes += self._file.write(data)
         return len(data)
 
+    def hold(self) -> bool:
+        """Lock the file until it is closed: so others know that its process lives.
+
+        Returns
+        -------
+        bool
+            False where another process has removed it before that.
+        """
+        with suppress(OSError):  # not every file system has locks; there nothing is removed
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        return os.path.exists(self._file.name)
+
     def sync(self) -> None:
         """Bring everything to the disk."""
         self._file.flush()
@@ -72,24 +85,27 @@ def replace_whole(path: Path) -> Iterator[HashedFile]:
     ------
     HashedFile
     """
-    partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex}-{path.name}")
-    file = HashedFile(partial)
+    partial, file = _begin(path)
     try:
         yield file
         file.sync()
+        os.replace(partial, path)
         file.close()
-        try:
-            os.replace(partial, path)
-        except FileNotFoundError:
-            # Another process has written the same and tidied up.
-            if not path.exists():
-                raise
     except BaseException:
         with suppress(OSError):  # what a full disk did not take, it does not take at the end either
             file.close()
         partial.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _begin(path: Path) -> tuple[Path, HashedFile]:
+    while True:
+        partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex}-{path.name}")
+        file = HashedFile(partial)
+        if file.hold():
+            return partial, file
+        file.close()
 
 
 def sync_folder(folder: Path) -> None:
@@ -102,6 +118,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what killed processes left behind."""
+    """Remove what killed processes left behind, and nothing that a living one is writing."""
     for path in folder.glob(f"{PARTIAL}*"):
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # it is locked, renamed, or not ours
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)

@@ -19,6 +19,7 @@ from gca_dali.common.progress import track
 from gca_dali.data.index import Refused
 from gca_dali.image.untrusted import DecoderPool
 from gca_dali.prepare.begin import begin_store, read_finished
+from gca_dali.prepare.files import remove_partial
 from gca_dali.prepare.finish import finish_store
 from gca_dali.prepare.maps import collect_maps
 from gca_dali.prepare.options import Share as Share
@@ -106,6 +107,7 @@ def prepare_store(
     settings = options.settle(manifest, maps)
     with explained_disk(folder, lambda: _tell_needed(folder, settings)):
         begin_store(folder, settings)
+        remove_partial(folder)
         lists = {number: read_list(folder, number) for number in range(settings.num_shards)}
         mine = range(share.rank, settings.num_shards, share.world_size)
         missing = [number for number in mine if lists[number] is None]

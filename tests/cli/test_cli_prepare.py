@@ -44,6 +44,12 @@ def test_json_resume_and_verify(xrays, tmp_path):
     assert code == 0 and json.loads(out)["verified"] is True
     places = Manifest.open(store).places
     assert places is not None and places.store.maps_told == "centre prior"
+    (store / ".partial-1-shard-000001.tar").write_bytes(b"half")
+    code, _, error = call(store, "--verify")
+    assert code == 1
+    assert "got 1 that killed processes left in" in error and "Remove them." in error
+    assert call(*options, "--verify")[0] == 0
+    assert not list(store.glob(".partial-*"))
     with open(store / "shard-000001.tar", "r+b") as file:
         file.seek(600)
         file.write(b"broken")

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 import killed_runs
+from gca_dali import Manifest
+from gca_dali.prepare.files import replace_whole
+from gca_dali.prepare.run import Share, StoreOptions, prepare_store
+from gca_dali.prepare.verify import verify_store
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_PREPARE_KILLS, NUM_TRAIN_KILLS = 30, 30
@@ -55,3 +59,30 @@ def test_training_from_a_store_that_is_killed_loses_and_doubles_nothing(whole, t
     assert told["whole"] and told["killed"] == NUM_TRAIN_KILLS
     for state in told["ended"]:
         assert json.loads(Path(state).read_text())["seen"] == expected
+
+
+def test_what_dead_processes_left_goes_at_the_next_start_and_what_lives_stays(phantoms, tmp_path):
+    rows = Manifest.from_csv(phantoms / "labels.csv").take(range(4))
+    store, options = tmp_path / "store", StoreOptions(32, "png16", samples_per_shard=2)
+    rank = prepare_store(rows, store, options, share=Share(0, 2, 1))
+    assert rank.about is None
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from gca_dali.prepare.files import replace_whole\n"
+        "with replace_whole(Path(sys.argv[1])) as file: file.write(b'half'); os._exit(9)"
+    )
+    command = [sys.executable, "-c", program, str(store / "shard-000001.tar")]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}"}
+    for _ in range(2):
+        assert subprocess.run(command, env=environment, check=False).returncode == 9
+    dead = set(store.glob(".partial-*"))
+    assert len(dead) == 2
+    with replace_whole(store / "shard-000001.tar") as file:
+        [living] = set(store.glob(".partial-*")) - dead
+        prepare_store(rows, store, options, share=Share(0, 2, 1))
+        assert set(store.glob(".partial-*")) == {living}
+        done = prepare_store(rows, store, options, share=Share(1, 2, 1))
+        assert done.about is not None and living.exists()
+        file.write((store / "shard-000001.tar").read_bytes())
+    assert not list(store.glob(".partial-*"))
+    assert verify_store(store) == []
