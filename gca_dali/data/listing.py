@@ -91,7 +91,11 @@ def _fold_known(names: list[str]) -> list[str]:
 
 def _collect_rows(names: list[str], table: CsvTable, root: Path) -> Listing:
     where = names.index("path")
-    resolve = lru_cache(None)(os.path.realpath)
+
+    @lru_cache(None)
+    def resolve(folder: str) -> str:
+        return os.path.realpath(folder)
+
     first_line: dict[str, int] = {}
     kept, refused = [], []
     for line, row in zip(table.lines, table.rows, strict=True):
