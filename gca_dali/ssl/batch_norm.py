@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from lightly.utils.dist import gather
+from timm.layers.norm_act import BatchNormAct2d, convert_sync_batchnorm
 from torch import Tensor, nn
 from torch import distributed as torch_dist
 
@@ -15,12 +16,15 @@ from torch import distributed as torch_dist
 def synchronise_batch_norm(module: nn.Module, device: torch.device) -> nn.Module:
     """Replace every batch norm layer by one that is synchronised over all processes.
 
+    What timm's `BatchNormAct2d` does after the norm, dropout and activation, is kept.
+
     Parameters
     ----------
     module : torch.nn.Module
         Changed in place, except where it is itself a batch norm layer.
     device : torch.device
-        Where it will run: `torch.nn.SyncBatchNorm` for CUDA, `ProcessBatchNorm` else.
+        Where it will run: timm's conversion to `torch.nn.SyncBatchNorm` for CUDA,
+        `ProcessBatchNorm` else.
 
     Returns
     -------
@@ -28,7 +32,7 @@ def synchronise_batch_norm(module: nn.Module, device: torch.device) -> nn.Module
         The module; parameter and buffer names are unchanged.
     """
     if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return convert_sync_batchnorm(module)
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
         return _as_process_batch_norm(module)
     for name, child in module.named_children():
@@ -69,6 +73,17 @@ class ProcessBatchNorm(nn.modules.batchnorm._BatchNorm):
             )
 
 
+class ProcessBatchNormAct(ProcessBatchNorm):
+    """`ProcessBatchNorm` with what timm's `BatchNormAct2d` does after it."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise [B, C, H, W] with the statistics of all processes, drop and activate."""
+        return self.act(self.drop(super().forward(input)))
+
+
 def _share_statistics(input: Tensor) -> tuple[Tensor, Tensor, float]:
     """Return mean [C], biased variance [C] and values per channel over all processes."""
     axes = [0, *range(2, input.dim())]
@@ -85,7 +100,10 @@ def _share_statistics(input: Tensor) -> tuple[Tensor, Tensor, float]:
 
 
 def _as_process_batch_norm(layer: nn.modules.batchnorm._BatchNorm) -> ProcessBatchNorm:
-    shared = ProcessBatchNorm(layer.num_features, layer.eps, layer.momentum)
+    kind = ProcessBatchNormAct if isinstance(layer, BatchNormAct2d) else ProcessBatchNorm
+    shared = kind(layer.num_features, layer.eps, layer.momentum)
+    for name, child in layer.named_children():
+        shared.add_module(name, child)
     shared.load_state_dict(layer.state_dict())
     shared.requires_grad_(layer.weight.requires_grad)
     return shared.train(layer.training)
