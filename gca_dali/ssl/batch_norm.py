@@ -50,11 +50,14 @@ class ProcessBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Normalise [B, C], [B, C, L] or [B, C, H, W] with the statistics of all processes."""
         if not (self.training and torch_dist.is_initialized()):
             return super().forward(input)
-        mean, variance, count = _share_statistics(input)
+        # Under autocast the input is bfloat16, whose three digits are too few for a variance.
+        values = input.float()
+        mean, variance, count = _share_statistics(values)
         self._update_running_statistics(mean.detach(), variance.detach(), count)
         shape = [1, -1] + [1] * (input.dim() - 2)
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        return (input - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        output = (values - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return output.to(input.dtype)
 
     @torch.no_grad()
     def _update_running_statistics(self, mean: Tensor, variance: Tensor, count: float) -> None:
