@@ -135,7 +135,7 @@ class _Driver:
         self._loggers = _open_loggers(out) if run.fabric.is_global_zero else []
         self._numbers: dict[str, float] = {}
         self._saved_seconds = float("-inf")
-        self._saved_at = ""
+        self._saved_at: int | None = None
         self._interrupted = False
 
     def drive(self, guard: InterruptGuard) -> None:
@@ -151,12 +151,14 @@ class _Driver:
                     break
             if run.batch == run.num_batches:
                 run.close_epoch()
+                self._save_when_due()
             elif not self._interrupted:
                 raise RuntimeError(
                     f"loader must yield {run.num_batches} batches an epoch, got {run.batch}. "
                     "Resume with the rank count that the loader was built for."
                 )
-        self._save()
+        if self._saved_at != run.step:
+            self._save()
 
     def close(self) -> None:
         """Flush the logs."""
@@ -177,10 +179,9 @@ class _Driver:
         if self._on_step is not None:
             self._on_step(run.step, run.num_steps, self._numbers)
         self._interrupted = self._agree_to_stop(guard.requested)
-        # The first save comes at once: a folder that cannot be written is found out in time.
-        due = time.monotonic() - self._saved_seconds > _CHECKPOINT_EVERY_SECONDS
-        if due and not at_end and not self._interrupted:
-            self._save()
+        # After the last batch the epoch is closed first.
+        if not at_end and not self._interrupted:
+            self._save_when_due()
 
     def _log(self) -> None:
         run = self.run
@@ -215,12 +216,17 @@ class _Driver:
         flag = torch.tensor(float(requested), device=fabric.device)
         return bool(torch.as_tensor(fabric.all_reduce(flag, reduce_op="max")) > 0)
 
+    def _save_when_due(self) -> None:
+        """Save at once, so that a folder that cannot be written is found out, and now and then."""
+        if time.monotonic() - self._saved_seconds > _CHECKPOINT_EVERY_SECONDS:
+            self._save()
+
     def _save(self) -> None:
         if not self.run.fabric.is_global_zero:
             return
         write_state(self.checkpoint, self.run.state(), _way_on(self.checkpoint.parent))
         self._saved_seconds = time.monotonic()
-        self._saved_at = f"step {self.run.step}"
+        self._saved_at = self.run.step
 
 
 def _way_on(out: Path) -> str:

@@ -1,0 +1,62 @@
+"""Runs of few steps are saved and learn as long ones do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gca_dali.common.state import write_state
+from gca_dali.ssl import pretrain as training_loop
+from gca_dali.ssl import run as run_module
+from gca_dali.ssl.config import PretrainConfig
+from gca_dali.ssl.encoders import EncoderConfig
+from gca_dali.ssl.pretrain import pretrain
+from pretrain_loader import PatternLoader
+
+
+class TinyEncoder(nn.Module):
+    """One convolution in place of a ResNet."""
+
+    num_features = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 8, 5, stride=4), nn.AdaptiveAvgPool2d(1))
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        return self.layers(views).flatten(1)
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "build_encoder", lambda config: TinyEncoder())
+
+
+def _config(num_epochs: int, method: str = "simclr") -> PretrainConfig:
+    encoder = EncoderConfig(view_size_px=32)
+    return PretrainConfig(method, encoder=encoder, num_epochs=num_epochs, device="cpu")
+
+
+def _loader() -> PatternLoader:
+    """One batch an epoch."""
+    return PatternLoader(num_images=16, batch_size=16)
+
+
+@pytest.mark.parametrize(("every_seconds", "expected"), [(1000.0, [1, 4]), (-1.0, [1, 2, 3, 4])])
+def test_epochs_of_one_batch_are_saved_at_the_first_step_and_when_it_is_time(
+    every_seconds: float, expected: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[tuple[int, int]] = []
+
+    def write(path: Path, state: dict[str, Any], way_on: str) -> Path:
+        saved.append((state["epoch"], state["batch"]))
+        return write_state(path, state, way_on)
+
+    monkeypatch.setattr(training_loop, "write_state", write)
+    monkeypatch.setattr(training_loop, "_CHECKPOINT_EVERY_SECONDS", every_seconds)
+    pretrain(_loader(), _config(4), tmp_path)
+    assert saved == [(epoch, 0) for epoch in expected]
