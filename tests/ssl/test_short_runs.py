@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from gca_dali.common.state import write_state
+from gca_dali.common.state import read_state, write_state
 from gca_dali.ssl import pretrain as training_loop
 from gca_dali.ssl import run as run_module
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
+from gca_dali.ssl.presets import METHODS
 from gca_dali.ssl.pretrain import pretrain
 from pretrain_loader import PatternLoader
 
@@ -60,3 +61,13 @@ def test_epochs_of_one_batch_are_saved_at_the_first_step_and_when_it_is_time(
     monkeypatch.setattr(training_loop, "_CHECKPOINT_EVERY_SECONDS", every_seconds)
     pretrain(_loader(), _config(4), tmp_path)
     assert saved == [(epoch, 0) for epoch in expected]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_the_first_step_of_a_short_run_trains(method: str, num_steps: int, tmp_path: Path) -> None:
+    config = _config(num_steps, method)
+    start = run_module.PretrainRun(_loader(), config).method.state_dict()
+    done = pretrain(_loader(), config, tmp_path)
+    name = "encoder.layers.0.weight"
+    assert not torch.equal(read_state(done.checkpoint)["module"][name], start[name])

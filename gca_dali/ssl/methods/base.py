@@ -111,11 +111,14 @@ class ContrastiveModule(LightningModule):
         return outcome["loss"]
 
     def configure_optimizers(self) -> Any:
-        """Return the preset's optimiser and its cosine schedule, stepped every batch."""
+        """Return the preset's optimiser and its cosine schedule, stepped every batch.
+
+        The last step's rate is 0; that of a run of one step is the peak.
+        """
         rate = self.preset.optimizer.learning_rate(self.batch_size)
         optimizer = build_optimizer(self, self.preset.optimizer, rate)
         scheduler = CosineWarmupScheduler(
-            optimizer, self.num_warmup_steps, self.num_steps, end_value=0.0
+            optimizer, self.num_warmup_steps, max(self.num_steps, 2), end_value=0.0
         )
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
