@@ -167,9 +167,13 @@ class PretrainRun:
         return module
 
     def _fit_queue(self, preset: MethodPreset) -> MethodPreset:
-        """Cut MoCo's queue to one epoch: a longer one would hold an image's own keys."""
-        num_images = self.num_batches * self.batch_size
-        return replace(preset, num_negatives=min(preset.num_negatives, num_images))
+        """Cut MoCo's queue to a quarter of an epoch, so that few images meet their own keys.
+
+        Epochs are shuffled anew: of N images Q² / 2N² have a key of their own among Q negatives,
+        3 % at a quarter and half of them at a whole epoch.
+        """
+        most = max(1, self.num_batches * self.batch_size // 4)
+        return replace(preset, num_negatives=min(preset.num_negatives, most))
 
     def _num_warmup_steps(self, preset: MethodPreset) -> int:
         num_wanted = preset.optimizer.num_warmup_epochs * self.num_batches

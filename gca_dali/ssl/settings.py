@@ -124,7 +124,7 @@ class MethodPreset:
     momentum : tuple of float
         Momentum of the slow copy of the encoder at the first and the last step (cosine between).
     num_negatives : int
-        Length of MoCo's queue; cut to the images of one epoch.
+        Length of MoCo's queue; cut to a quarter of the images of an epoch.
     batch_norm : str
         Under more than one process: "synchronised" statistics over all of them, or MoCo's
         "shuffled" keys with statistics per process.

@@ -1,0 +1,46 @@
+"""MoCo's queue is short enough that few images meet a key of their own in it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import pytest
+
+from gca_dali.ssl.config import PretrainConfig
+from gca_dali.ssl.encoders import EncoderConfig
+from gca_dali.ssl.run import PretrainRun
+from pretrain_loader import PatternLoader
+
+NUM_EPOCHS = 20
+
+
+def _share_of_own_keys(num_images: int, batch_size: int, queue_length: int) -> float:
+    """Return the share of images that ask while the queue has a key of theirs."""
+    queue: deque[int] = deque(maxlen=queue_length)
+    found = []
+    for epoch in range(NUM_EPOCHS):
+        order = np.random.default_rng([0, epoch]).permutation(num_images)
+        for batch in order.reshape(-1, batch_size):
+            if epoch > 0:
+                found.append(np.isin(batch, queue).mean())
+            queue.extend(batch.tolist())
+    return float(np.mean(found))
+
+
+def test_three_in_a_hundred_images_meet_a_key_of_their_own() -> None:
+    loader = PatternLoader(num_images=512, batch_size=16)
+    encoder = EncoderConfig("test_byobnet", view_size_px=32)
+    run = PretrainRun(loader, PretrainConfig("moco", encoder=encoder, device="cpu"))
+    assert run.method.preset.num_negatives == 128
+    share = _share_of_own_keys(512, 16, run.method.preset.num_negatives)
+    assert share == pytest.approx(1 / 32, abs=0.005)
+    assert _share_of_own_keys(512, 16, 512) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_queue_holds_one_key_at_least() -> None:
+    loader = PatternLoader(num_images=2, batch_size=2)
+    encoder = EncoderConfig("test_byobnet", view_size_px=32)
+    run = PretrainRun(loader, PretrainConfig("moco", encoder=encoder, device="cpu"))
+    run.train_on(next(iter(loader)))
+    assert run.method.preset.num_negatives == 1
