@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gca_dali.ssl.config import PretrainConfig, ResumableLoader
     from gca_dali.steps.batch import ViewBatch
 
-CHECKPOINT_FORMAT = "gca_dali.pretrain.1"
+CHECKPOINT_FORMAT = "gca_dali.pretrain.2"
 
 
 class PretrainRun:
@@ -98,6 +98,7 @@ class PretrainRun:
         return {
             "format": CHECKPOINT_FORMAT,
             "config": asdict(self.config),
+            "preset": asdict(self.method.preset),
             "batch_size": self.batch_size,
             "num_batches": self.num_batches,
             "epoch": self.epoch,
@@ -135,11 +136,14 @@ class PretrainRun:
         now = {k: v for k, v in asdict(self.config).items() if k not in free}
         now |= {"batch_size": self.batch_size, "num_batches": self.num_batches}
         then = state["config"] | {k: state[k] for k in ("batch_size", "num_batches")}
-        for name, value in now.items():
-            if value != then[name]:
+        # A preset's numbers may differ between versions.
+        now |= _flatten("preset", asdict(self.method.preset))
+        then |= _flatten("preset", state["preset"])
+        for name in [*now, *sorted(then.keys() - now.keys() - set(free))]:
+            if now.get(name) != then.get(name):
                 raise ValueError(
-                    f"{name} must be {then[name]} as in the checkpoint, got {value}. "
-                    "Use the settings of the first start, or start anew without --resume."
+                    f"{name} must be {then.get(name)} as in the checkpoint, got {now.get(name)}. "
+                    "Use settings and version of the first start, or start anew without --resume."
                 )
 
     def _build_module(self) -> ContrastiveModule:
@@ -178,3 +182,11 @@ class PretrainRun:
     def _num_warmup_steps(self, preset: MethodPreset) -> int:
         num_wanted = preset.optimizer.num_warmup_epochs * self.num_batches
         return round(min(num_wanted, self.num_steps / 10))
+
+
+def _flatten(name: str, value: Any) -> dict[str, Any]:
+    """Return the values of nested settings by their dotted names."""
+    if not isinstance(value, dict):
+        return {name: value}
+    parts = (_flatten(f"{name}.{key}", item) for key, item in value.items())
+    return {key: item for part in parts for key, item in part.items()}

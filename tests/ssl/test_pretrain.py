@@ -187,7 +187,7 @@ def test_another_batch_size_and_a_foreign_checkpoint_are_not_resumed(tmp_path: P
 
     path = write_state(tmp_path / "x.safetensors", {"format": "other"})
     with pytest.raises(
-        ValueError, match=r"checkpoint must be of format gca_dali.pretrain.1, got 'o"
+        ValueError, match=r"checkpoint must be of format gca_dali.pretrain.2, got 'o"
     ):
         pretrain(_loader(), _config(), tmp_path, resume=path)
 

@@ -1,7 +1,8 @@
-"""Runs of few steps are saved and learn as long ones do."""
+"""Runs of few steps: saved, learning and resumed as long ones are."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from gca_dali.ssl import pretrain as training_loop
 from gca_dali.ssl import run as run_module
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
-from gca_dali.ssl.presets import METHODS
+from gca_dali.ssl.presets import METHODS, find_preset
 from gca_dali.ssl.pretrain import pretrain
 from pretrain_loader import PatternLoader
 
@@ -71,3 +72,17 @@ def test_the_first_step_of_a_short_run_trains(method: str, num_steps: int, tmp_p
     done = pretrain(_loader(), config, tmp_path)
     name = "encoder.layers.0.weight"
     assert not torch.equal(read_state(done.checkpoint)["module"][name], start[name])
+
+
+def test_a_preset_whose_numbers_have_changed_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pretrain(_loader(), _config(2), tmp_path)
+    preset = find_preset("simclr", "small")
+    optimizer = replace(preset.optimizer, weight_decay=0.5)
+    monkeypatch.setattr(
+        run_module, "find_preset", lambda *names: replace(preset, optimizer=optimizer)
+    )
+    message = "preset.optimizer.weight_decay must be 0.0001 as in the checkpoint, got 0.5"
+    with pytest.raises(ValueError, match=message):
+        pretrain(_loader(), _config(2), tmp_path, resume=first.checkpoint)
