@@ -83,18 +83,33 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert max(rates) == pytest.approx(0.2) and rates[-1] == 0
 
 
-def test_byol_loss_by_hand() -> None:
+def test_byol_loss_and_gradient_by_hand() -> None:
     module = _build("byol").eval()
     (view_0, view_1), _ = _views()
+    weight = module.encoder.layers[0].weight
+    loss = module((view_0, view_1), 2)["loss"]
+    (gradient,) = torch.autograd.grad(loss, weight)
+    # Grill et al. 2020, equation 2, in both directions.
+    expected = torch.zeros(())
+    for one, other in ((view_0, view_1), (view_1, view_0)):
+        online = module.prediction(module.projection(module.encoder(one)))
+        slow = module.slow_projection(module.slow_encoder(other)).detach()
+        units = nn.functional.normalize(online), nn.functional.normalize(slow)
+        expected = expected + (units[0] - units[1]).square().sum(1).mean()
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, weight)[0])
+
+
+def test_byol_of_more_views_is_the_mean_over_its_pairs() -> None:
+    module = _build("byol").eval()
+    views, num_globals = _views(num_locals=1)
     with torch.no_grad():
-        loss = module((view_0, view_1), 2)["loss"]
-        online = [module.prediction(module.projection(module.encoder(v))) for v in (view_0, view_1)]
-        slow = [module.slow_projection(module.slow_encoder(v)) for v in (view_0, view_1)]
-        cosines = [
-            torch.cosine_similarity(online[0], slow[1]).mean(),
-            torch.cosine_similarity(online[1], slow[0]).mean(),
-        ]
-    assert loss == pytest.approx(-float(sum(cosines)) / 2, abs=1e-5)
+        loss = module(views, num_globals)["loss"]
+        pairs = [(0, 1), (1, 0), (2, 0), (2, 1)]
+        online = [module.prediction(module.projection(module.encoder(v))) for v in views]
+        slow = [module.slow_projection(module.slow_encoder(v)) for v in views[:2]]
+        cosines = [torch.cosine_similarity(online[i], slow[j]).mean() for i, j in pairs]
+    assert loss.item() == pytest.approx(4 - 4 * float(sum(cosines)) / 4, abs=1e-5)
 
 
 def test_simclr_loss_by_hand() -> None:

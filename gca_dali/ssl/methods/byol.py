@@ -30,7 +30,10 @@ class BYOL(ContrastiveModule):
         return [(self.encoder, self.slow_encoder), (self.projection, self.slow_projection)]
 
     def contrast(self, views: Views, num_globals: int) -> tuple[Tensor, Tensor]:
-        """Return the mean negative cosine over (view, other global view), in [-1, 1]."""
+        """Return twice the mean of 2 − 2cos over (view, other global view), in [0, 8].
+
+        Of two views that is the paper's sum over both directions.
+        """
         embeddings = [self.projection(self.encoder(view)) for view in views]
         predictions = [self.prediction(embedding).float() for embedding in embeddings]
         with torch.no_grad():
@@ -45,4 +48,5 @@ class BYOL(ContrastiveModule):
                 for j, target in enumerate(targets)
                 if i != j
             ]
-            return torch.stack(losses).mean(), embeddings[0]
+            # The criterion is −cos.
+            return 2 * (2 + 2 * torch.stack(losses).mean()), embeddings[0]
