@@ -88,7 +88,7 @@ class DinoSettings:
     last_weight_decay : float
         Decay at the end of the run (cosine from that of the optimiser).
     max_gradient_norm : float
-        To which the gradient is clipped.
+        To which the gradient of each parameter is clipped.
     bottleneck_dim : int
         Size of the layer before the last.
     head_batch_norm : bool

@@ -112,6 +112,21 @@ def test_byol_of_more_views_is_the_mean_over_its_pairs() -> None:
     assert loss.item() == pytest.approx(4 - 4 * float(sum(cosines)) / 4, abs=1e-5)
 
 
+def test_dino_clips_the_gradient_of_each_parameter() -> None:
+    module = _build("dino", num_steps=200)
+    (optimizer,), _ = module.configure_optimizers()
+    conv, norm = module.encoder.layers[0].weight, module.encoder.layers[1].weight
+    last = module.projection.last_layer.weight_v
+    for num_done, held in ((0, True), (2, False)):
+        module.num_done = num_done
+        for parameter, size in ((conv, 30.0), (norm, 2.0), (last, 40.0)):
+            parameter.grad = torch.full_like(parameter, size / parameter.numel() ** 0.5)
+        module.on_before_optimizer_step(optimizer)
+        # A gradient that is short enough is left as it is beside those that are not.
+        assert [float(p.grad.norm()) for p in (conv, norm)] == pytest.approx([3.0, 2.0], rel=1e-4)
+        assert last.grad is None if held else float(last.grad.norm()) == pytest.approx(3, rel=1e-4)
+
+
 def test_simclr_loss_by_hand() -> None:
     module = _build("simclr").eval()
     (view_0, view_1), _ = _views()

@@ -81,11 +81,12 @@ class DINO(ContrastiveModule):
         return (_entropy(embedding.mean(0)) - _entropy(embedding).mean()) / max(most, 1e-9)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Hold the last layer at first, clip the gradients, raise the weight decay."""
+        """Clip each parameter's gradient, hold the last layer at first, raise the weight decay."""
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                nn.utils.clip_grad_norm_(parameter, self.dino.max_gradient_norm)
         if self.num_done < self.num_steps * self.dino.frozen_share:
             self.projection.cancel_last_layer_gradients(current_epoch=0)
-        learning = [p for p in self.parameters() if p.grad is not None]
-        nn.utils.clip_grad_norm_(learning, self.dino.max_gradient_norm)
         start, end = self.preset.optimizer.weight_decay, self.dino.last_weight_decay
         for group in optimizer.param_groups:
             if group["weight_decay"] > 0:
