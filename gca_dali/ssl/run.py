@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,6 +80,7 @@ class PretrainRun:
         """Take one optimiser step; return "loss" and the spread of the features."""
         views, num_globals = take_views(batch)
         views = tuple(v.to(self.fabric.device, non_blocking=True) for v in views)
+        self._seed_step()
         outcome = self.module(views, num_globals)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(outcome["loss"])
@@ -169,6 +171,14 @@ class PretrainRun:
                 if encoder is not None:
                     encoder.compile()
         return module
+
+    def _seed_step(self) -> None:
+        """Draw dropout and the order of shuffled keys from the step: a resumed run draws the same.
+
+        Torch's global generator is in no checkpoint.
+        """
+        key = [self.config.seed % 2**64, self.step, self.fabric.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
     def _fit_queue(self, preset: MethodPreset) -> MethodPreset:
         """Cut MoCo's queue to a quarter of an epoch, so that few images meet their own keys.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,3 +88,23 @@ def test_a_preset_whose_numbers_have_changed_is_not_resumed(
     message = "preset.optimizer.weight_decay must be 0.0001 as in the checkpoint, got 0.5"
     with pytest.raises(ValueError, match=message):
         pretrain(_loader(), _config(2), tmp_path, resume=first.checkpoint)
+
+
+def test_dropout_is_resumed_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(config: EncoderConfig) -> nn.Module:
+        encoder = TinyEncoder()
+        encoder.layers.append(nn.Dropout(0.5))
+        return encoder
+
+    def stop(done: int, *_: object) -> None:
+        if done == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(run_module, "build_encoder", build)
+    whole = pretrain(_loader(), _config(4), tmp_path / "whole")
+    halted = pretrain(_loader(), _config(4), tmp_path / "part", on_step=stop)
+    assert halted.num_steps == 2
+    resumed = pretrain(_loader(), _config(4), tmp_path / "part", resume=halted.checkpoint)
+    one, other = (read_state(done.checkpoint)["module"] for done in (whole, resumed))
+    for name in one:
+        assert torch.equal(one[name], other[name]), name

@@ -111,3 +111,14 @@ def test_a_killed_process_ends_the_run_with_a_usable_checkpoint(tmp_path: Path) 
     loader = PatternLoader(num_images=48, batch_size=16)
     result = pretrain(loader, config, tmp_path / "again", resume=checkpoint)
     assert result.num_steps == 6 and not result.interrupted
+
+
+@pytest.mark.slow
+def test_shuffled_keys_are_resumed_exactly(tmp_path: Path) -> None:
+    done = _torchrun("resume", tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    whole, part = (
+        read_state(tmp_path / name / "last.safetensors")["module"] for name in ("whole", "part")
+    )
+    for name in whole:
+        assert torch.equal(part[name], whole[name]), name

@@ -82,6 +82,26 @@ def share_norms(out: Path, processes: Processes) -> None:
     write_state(out / f"norms-{processes.rank}.safetensors", result)
 
 
+def resume(out: Path, processes: Processes) -> None:
+    """Train MoCo with shuffled keys from a checkpoint of half the run."""
+    loader = PatternLoader(
+        48, processes.share_of(16), rank=processes.rank, world_size=processes.world_size
+    )
+    config = PretrainConfig(
+        "moco", "published", EncoderConfig("test_byobnet", view_size_px=32), 2, device="cpu"
+    )
+
+    def stop(done: int, *_: object) -> None:
+        if done == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    pretrain(loader, config, out / "whole")
+    halted = pretrain(loader, config, out / "part", on_step=stop)
+    assert halted.num_steps == 3
+    torch.rand(7)
+    pretrain(loader, config, out / "part", resume=halted.checkpoint)
+
+
 def die_at_batch_4(number: int) -> None:
     """End this process as the kernel ends one that takes too much memory."""
     if number == 4:
@@ -91,7 +111,7 @@ def die_at_batch_4(number: int) -> None:
 def main() -> None:
     """Run the task that the command line names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=("alone", "compare", "killed"))
+    parser.add_argument("task", choices=("alone", "compare", "killed", "resume"))
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -103,6 +123,8 @@ def main() -> None:
         compare(arguments.out, processes)
         torch.set_default_dtype(torch.float32)
         share_norms(arguments.out, processes)
+    elif arguments.task == "resume":
+        resume(arguments.out, processes)
     else:
         loader = PatternLoader(
             48, processes.share_of(16), rank=processes.rank, world_size=processes.world_size
