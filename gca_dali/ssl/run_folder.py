@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import platform
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -15,8 +16,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gca_dali.common.disk import replace_file
+
 if TYPE_CHECKING:
     from gca_dali.ssl.run import PretrainRun
+
+_log = logging.getLogger("gca_dali")
 
 PACKAGES = (
     "gca_dali",
@@ -54,7 +59,8 @@ def describe_run(run: PretrainRun, out: Path) -> None:
         "device": str(run.fabric.device),
         "starts": [*_read_starts(out / "run.json"), _describe_start(run.step)],
     }
-    (out / "run.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with replace_file(out / "run.json") as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def draw_curve(out: Path) -> Path:
@@ -103,7 +109,15 @@ def read_logs(out: Path) -> list[dict[str, str]]:
 def _read_starts(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
-    return json.loads(path.read_text(encoding="utf-8"))["starts"]
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8"))["starts"])
+    except (ValueError, KeyError, TypeError) as error:
+        _log.warning(
+            "%s must be what pretrain wrote, got %s. Its list of starts begins anew.",
+            path,
+            f"{type(error).__name__}: {error}",
+        )
+        return []
 
 
 def _describe_start(step: int) -> dict[str, Any]:

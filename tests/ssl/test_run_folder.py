@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from gca_dali.ssl import run as run_module
 from gca_dali.ssl.config import PretrainConfig
 from gca_dali.ssl.encoders import EncoderConfig
 from gca_dali.ssl.pretrain import pretrain
-from gca_dali.ssl.run_folder import draw_curve, read_logs
+from gca_dali.ssl.run_folder import describe_run, draw_curve, read_logs
 from gca_dali.ssl.watch import LabelWatch, classify_by_neighbours
 from pretrain_loader import PatternLoader
 
@@ -97,3 +98,34 @@ def test_neighbours_vote_by_similarity() -> None:
     label = np.array([0, 0, 1, 1, 1])
     found = classify_by_neighbours(known, label, np.array([[2, 0.1], [-3, 0]], np.float32))
     assert found.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("text", ["", '{"config": {"meth', "[]", '{"starts": 3}'])
+def test_a_broken_list_of_starts_begins_anew(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = pretrain(PatternLoader(num_locals=2), _config(), tmp_path)
+    (tmp_path / "run.json").write_text(text)
+    with caplog.at_level(logging.WARNING, "gca_dali"):
+        pretrain(PatternLoader(num_locals=2), _config(), tmp_path, resume=done.checkpoint)
+    assert f"{tmp_path / 'run.json'} must be what pretrain wrote, got" in caplog.text
+    (start,) = json.loads((tmp_path / "run.json").read_text())["starts"]
+    assert start["step"] == 6
+
+
+def test_a_failed_write_leaves_the_older_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_module.PretrainRun(PatternLoader(num_locals=2), _config())
+    describe_run(run, tmp_path)
+    before = (tmp_path / "run.json").read_text()
+
+    def fail(path: Path, text: str, encoding: str) -> None:
+        path.open("w").close()
+        raise OSError("killed")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    monkeypatch.setattr(run.loader.policy.__class__, "save", lambda *_: None)
+    with pytest.raises(OSError, match="killed"):
+        describe_run(run, tmp_path)
+    assert (tmp_path / "run.json").read_text() == before
