@@ -176,14 +176,9 @@ class GCALoader:
 
     @cached_property
     def _maker(self) -> ViewMaker:
-        return ViewMaker(
-            policy=self.policy,
-            table=self.table,
-            sizes=np.stack([self.manifest.height, self.manifest.width], axis=1),
-            stretched=self.manifest.stretched,
-            seed=self.config.seed,
-            num_threads=self.num_threads,
-        )
+        sizes = np.stack([self.manifest.height, self.manifest.width], axis=1)
+        given = (self.policy, self.table, sizes, self.manifest.stretched)
+        return ViewMaker(*given, self.config.seed, self.num_threads)
 
     @cached_property
     def _pipeline(self) -> Pipeline | ResidentPipeline | CpuViews:

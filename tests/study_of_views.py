@@ -24,6 +24,19 @@ TINY_STUDY = {
     "fractions": [0.5, 1.0],
 }
 
+PLAN = {
+    "measure": "auc",
+    "mode": "linear",
+    "fraction": "1",
+    "method": "simclr",
+    "level": 0.05,
+    "seeds": [0],
+    "comparisons": [
+        {"arm": "crop@shuffled", "against": "random", "asks": "this"},
+        {"arm": "gca", "against": "random", "asks": "that"},
+    ],
+}
+
 
 def load_module(name: str) -> ModuleType:
     """Import a module of benchmarks/study as its scripts do."""
