@@ -73,7 +73,7 @@ def rates_table(result: dict[str, Any]) -> list[str]:
             f"| {name} | {median(mine):.0f} | {median(ratios):.2f} | "
             f"{fifths[0]:.2f}–{fifths[-1]:.2f} |"
         )
-    return rows
+    return [*rows, "", f"On {result['machine']}."]
 
 
 def loaders_table(result: dict[str, Any]) -> list[str]:
@@ -108,7 +108,7 @@ def store_table(result: dict[str, Any]) -> list[str]:
         rows.append(
             f"| {loader}, {source.replace('_', ' ')} | {rate:.0f} | {told} | {sizes[source]:.1f} |"
         )
-    return rows
+    return [*rows, "", f"On {result['machine']}."]
 
 
 def codings_table(result: list[dict[str, Any]]) -> list[str]:
@@ -125,7 +125,7 @@ def codings_table(result: list[dict[str, Any]]) -> list[str]:
         ratios = [f"{ratio[0]:.2f}" if ratio else "" for ratio in (alone, used, beside)]
         codec = f" ({codec})" if codec else ""
         rows.append(f"| {coding}{codec} | {mine:.1f} | {' | '.join(ratios)} |")
-    return rows
+    return [*rows, "", f"On {result[0]['device']}."]
 
 
 def formats_table(result: list[dict[str, Any]]) -> list[str]:
@@ -136,8 +136,15 @@ def formats_table(result: list[dict[str, Any]]) -> list[str]:
     for name, decoder in (("PNG8", "DALI"), ("PNG16", "DALI"), ("DICOM", "our workers")):
         (rate,) = _find(result, "gca_dali", f"{name}, ", "throughput")
         (ratio,) = _find(result, "gca_dali over decode only", f"{name}, ", "throughput ratio")
-        rows.append(f"| {name} | {rate:.1f} | {ratio:.2f} | {decoder} |")
-    return rows
+        (row,) = [row for row in result if _is_rate_of(row, name)]
+        size = row["workload"].removeprefix(f"{name}, ").split(",")[0]
+        rows.append(f"| {name}, {size} | {rate:.1f} | {ratio:.2f} | {decoder} |")
+    return [*rows, "", f"On {result[0]['device']}."]
+
+
+def _is_rate_of(row: dict[str, Any], name: str) -> bool:
+    kind = (row["provider"], row["metric"])
+    return kind == ("gca_dali", "throughput") and row["workload"].startswith(f"{name}, ")
 
 
 def pngs_table(result: list[dict[str, Any]]) -> list[str]:
@@ -148,7 +155,7 @@ def pngs_table(result: list[dict[str, Any]]) -> list[str]:
             (rate,) = _find(result, provider, workload, "throughput")
             (ratio,) = _find(result, provider, workload, "ratio to DALI's decoding")
             rows.append(f"| {workload} | {name} | {rate:.0f} | {ratio:.2f} |")
-    return rows
+    return [*rows, "", f"On {result[0]['device']}."]
 
 
 def _find(result: list[dict[str, Any]], provider: str, workload: str, metric: str) -> list[float]:

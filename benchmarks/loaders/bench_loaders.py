@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -22,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from row import RESULTS, describe_cpu
+
 NUM_TURNS = 3  # of the profile, in a round
 
 
@@ -162,9 +163,7 @@ def main() -> None:
     if args.profile_only:
         print(json.dumps(profile(args.manifest, args.rounds)))
         return
-    result: dict[str, Any] = {
-        "machine": f"{platform.machine()}, Python {platform.python_version()}"
-    }
+    result: dict[str, Any] = {"machine": describe_cpu()}
     for num_views in (2, 4, 8):
         result[f"views_{num_views}"] = measure_rates(
             args.manifest, num_views, args.rounds, args.seconds

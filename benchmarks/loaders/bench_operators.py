@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,7 +25,9 @@ from gca_dali.report.bench import measure, take
 from gca_dali.report.rivals import RIVALS, decode_only
 from gca_dali.report.workload import Workload
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from row import RESULTS, describe_cpu
+
 NAMES = ("gca", "gca_fn", "dali")
 NUM_BATCHES = 12
 STEPS = {
@@ -92,7 +94,7 @@ def main() -> None:
     work = open_work(args.manifest, 2)
     decoding, loaders = measure(work, NAMES, num_rounds=args.rounds, seconds=args.seconds)
     result = {
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "machine": describe_cpu(),
         "workload": str(work),
         "rates": {one.name: list(one.rates) for one in (decoding, *loaders)},
         "ratio_to_decode_only": {one.name: median(one.ratios(decoding)) for one in loaders},

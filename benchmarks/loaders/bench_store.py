@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -112,7 +111,7 @@ def run(data: Path, scratch: Path, num_rounds: int, seconds: float) -> dict[str,
         for rival in rivals
     }
     return {
-        "machine": f"{describe_cpu()}, {platform.machine()}",
+        "machine": describe_cpu(),
         "versions": describe_versions(),
         "commit": describe_commit(),
         "workload": f"{workload}; stores of {SHORTER_SIDE} px",
