@@ -179,14 +179,16 @@ def tell_study(folder: str) -> str:
     if answer.startswith(UNFINISHED):
         return NOT_KNOWN
     told = re.sub(r"(?<!!)\[([^]]*)\]\([^)]*\)", r"\1", answer)
+    shown = []
     for figure in sorted((STUDY / "figures").glob("*.png")):
         copy = DOCS / f"study_{figure.name}"
         if not copy.exists() or copy.read_bytes() != figure.read_bytes():
             copy.write_bytes(figure.read_bytes())
-        told += (
-            f"\n\n![{figure.stem}: the arms over random crops, simulated gaze]({folder}{copy.name})"
+        shown.append(
+            f"![{figure.stem}: the arms over random crops, simulated gaze]({folder}{copy.name})"
         )
-    return f"{told}\n\nPlan, tables and how to run it: `benchmarks/study`."
+    figures = "\n".join(shown)
+    return f"{told}\n\n{figures}\n\nPlan, tables and how to run it: `benchmarks/study`."
 
 
 TABLES: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
