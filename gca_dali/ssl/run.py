@@ -184,10 +184,12 @@ class PretrainRun:
         """Cut MoCo's queue to a quarter of an epoch, so that few images meet their own keys.
 
         Epochs are shuffled anew: of N images Q² / 2N² have a key of their own among Q negatives,
-        3 % at a quarter and half of them at a whole epoch.
+        3 % at a quarter and half of them at a whole epoch. The queue holds whole batches: which part
+        of one would enter depends on the number of processes. Less than one is left to epochs that
+        are shorter than four batches.
         """
-        most = max(1, self.num_batches * self.batch_size // 4)
-        return replace(preset, num_negatives=min(preset.num_negatives, most))
+        most = min(preset.num_negatives, max(1, self.num_batches * self.batch_size // 4))
+        return replace(preset, num_negatives=most - most % self.batch_size or most)
 
     def _num_warmup_steps(self, preset: MethodPreset) -> int:
         num_wanted = preset.optimizer.num_warmup_epochs * self.num_batches

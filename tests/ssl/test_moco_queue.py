@@ -28,6 +28,18 @@ def _share_of_own_keys(num_images: int, batch_size: int, queue_length: int) -> f
     return float(np.mean(found))
 
 
+def _fitted(num_images: int, batch_size: int) -> int:
+    loader = PatternLoader(num_images=num_images, batch_size=batch_size)
+    encoder = EncoderConfig("test_byobnet", view_size_px=32)
+    run = PretrainRun(loader, PretrainConfig("moco", encoder=encoder, device="cpu"))
+    return run.method.preset.num_negatives
+
+
+def test_a_queue_holds_whole_batches_where_a_quarter_of_an_epoch_has_one() -> None:
+    assert _fitted(112, 16) == 16  # of 28
+    assert _fitted(48, 16) == 12
+
+
 def test_three_in_a_hundred_images_meet_a_key_of_their_own() -> None:
     loader = PatternLoader(num_images=512, batch_size=16)
     encoder = EncoderConfig("test_byobnet", view_size_px=32)

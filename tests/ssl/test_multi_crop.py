@@ -130,7 +130,7 @@ def test_byol_predicts_globals_from_every_other_view() -> None:
             torch.cosine_similarity(predictions[i], targets[j]).mean()
             for i, j in [(0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1)]
         ]
-    assert loss.item() == pytest.approx(-float(sum(cosines)) / 6, abs=1e-5)
+    assert loss.item() == pytest.approx(2 * (2 - 2 * float(sum(cosines)) / 6), abs=1e-5)
 
 
 def test_mocos_key_is_asked_for_by_every_other_view_and_queued_once() -> None:
@@ -153,14 +153,12 @@ def test_mocos_key_is_asked_for_by_every_other_view_and_queued_once() -> None:
 def test_dinos_schedules() -> None:
     module = _build("dino", "published", num_steps=100)
     (optimizer,), _ = module.configure_optimizers()
-    temperatures, decays, held = [], [], []
+    temperatures, decays, held, norms = [], [], [], []
     views = _views()
     for _ in range(100):
         module(*views)["loss"].backward()
         module.on_before_optimizer_step(optimizer)
-        gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        norm = torch.stack([g.norm() for g in gradients]).norm()
-        assert norm <= 3.0001
+        norms.append(max(p.grad.norm().item() for p in module.parameters() if p.grad is not None))
         temperatures.append(module.teacher_temperature)
         decays.append(optimizer.param_groups[0]["weight_decay"])
         held.append(module.projection.last_layer.weight_v.grad is None)
@@ -172,6 +170,7 @@ def test_dinos_schedules() -> None:
         if len(held) == 5:
             break
     assert temperatures == pytest.approx([0.04, 0.041, 0.042, 0.055, 0.07])
+    assert max(norms) == pytest.approx(3, rel=1e-4)  # of each parameter, not of all together
     assert held == [True, False, False, False, False]
     middle = 0.4 - 0.36 * (math.cos(math.pi * 15 / 99) + 1) / 2
     assert decays[0] == pytest.approx(0.04) and decays[-1] == pytest.approx(0.4)

@@ -35,6 +35,7 @@ class DoubleLoader(PatternLoader):
 
 def compare(out: Path, processes: Processes | None = None) -> None:
     """Train with each method, in float64: what then differs from one process is no rounding."""
+    to_float32 = torch.Tensor.float
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double
     rank, world_size = (processes.rank, processes.world_size) if processes else (0, 1)
@@ -42,9 +43,11 @@ def compare(out: Path, processes: Processes | None = None) -> None:
         num_locals = 2 if method == "dino" else 0
         batch_size = 16 // world_size
         loader = DoubleLoader(
-            48, batch_size, rank=rank, world_size=world_size, num_locals=num_locals
+            64, batch_size, rank=rank, world_size=world_size, num_locals=num_locals
         )
         pretrain(loader, make_config(method), out / method)
+    torch.set_default_dtype(torch.float32)
+    torch.Tensor.float = to_float32
 
 
 def make_config(method: str) -> PretrainConfig:
@@ -121,7 +124,6 @@ def main() -> None:
     processes = Processes.from_environment()
     if arguments.task == "compare":
         compare(arguments.out, processes)
-        torch.set_default_dtype(torch.float32)
         share_norms(arguments.out, processes)
     elif arguments.task == "resume":
         resume(arguments.out, processes)
