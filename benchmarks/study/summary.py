@@ -33,6 +33,8 @@ def main() -> None:
         name = folder.name.removeprefix("study_")
         config = StudyConfig.read(HERE / f"{name}.json")
         tables |= make_tables(results, config, plan)
+        if (more := HERE / f"{name}_more.json").exists():
+            tables |= make_more_tables(results, StudyConfig.read(more), plan)
         draw_differences(
             results,
             plan,
@@ -55,13 +57,28 @@ def make_tables(results: Results, config: StudyConfig, plan: dict) -> dict[str, 
     return {f"{config.name} {name}": "\n".join(lines) for name, lines in parts.items()}
 
 
+def make_more_tables(results: Results, config: StudyConfig, plan: dict) -> dict[str, str]:
+    """Return the tables of the arms that are beside the plan: intervals, and no p."""
+    method, mode = plan["method"], plan["mode"]
+    arms = order_arms(results, config, method)
+    if not arms:
+        return {}
+    parts = {
+        "more values": value_table(results, method, arms, mode),
+        "more differences": difference_table(results, method, arms, mode),
+    }
+    return {f"{config.name} {name}": "\n".join(lines) for name, lines in parts.items()}
+
+
 def describe(results: Results, config: StudyConfig) -> str:
     """Return in one sentence what was run."""
-    wanted = len(list(config.cells()))
+    wanted = {(cell.arm, cell.method, cell.seed) for cell in config.cells()}
+    run = {(cell["arm"], cell["method"], cell["seed"]) for cell in results.cells}
+    beside = f" and {len(run - wanted)} beside the plan" if run - wanted else ""
     devices = ", ".join(sorted({cell["device"] for cell in results.cells}))
     return (
-        f"{len(results.cells)} of {wanted} cells, {results.seconds() / 3600:.1f} hours of "
-        f"processor time ({devices}); {len(results.grade)} test images, "
+        f"{len(run & wanted)} of {len(wanted)} cells{beside}, "
+        f"{results.seconds() / 3600:.1f} hours of processor time ({devices}); {len(results.grade)} test images, "
         f"{100 * (results.grade >= results.positive).mean():.0f} % positive. Simulated gaze."
     )
 
