@@ -78,7 +78,8 @@ def describe(results: Results, config: StudyConfig) -> str:
     devices = ", ".join(sorted({cell["device"] for cell in results.cells}))
     return (
         f"{len(run & wanted)} of {len(wanted)} cells{beside}, "
-        f"{results.seconds() / 3600:.1f} hours of processor time ({devices}); {len(results.grade)} test images, "
+        f"{results.seconds() / 3600:.1f} hours of processor time ({devices}); "
+        f"{len(results.grade)} test images, "
         f"{100 * (results.grade >= results.positive).mean():.0f} % positive. Simulated gaze."
     )
 
