@@ -184,9 +184,9 @@ class PretrainRun:
         """Cut MoCo's queue to a quarter of an epoch, so that few images meet their own keys.
 
         Epochs are shuffled anew: of N images Q² / 2N² have a key of their own among Q negatives,
-        3 % at a quarter and half of them at a whole epoch. The queue holds whole batches: which part
-        of one would enter depends on the number of processes. Less than one is left to epochs that
-        are shorter than four batches.
+        3 % at a quarter and half of them at a whole epoch. The queue holds whole batches, because
+        which part of one enters depends on the number of processes; of epochs that are shorter than
+        four batches it holds a part of one.
         """
         most = min(preset.num_negatives, max(1, self.num_batches * self.batch_size // 4))
         return replace(preset, num_negatives=most - most % self.batch_size or most)
