@@ -97,8 +97,8 @@ def test_a_part_given_whole_comes_before_its_parts(tmp_path):
     ):
         crop = ViewPolicy.gca().replace(**changes).groups[0].crop
         assert (crop.law, crop.tau, crop.weight) == ("hold", 0.9, 1)
-    drawn = ViewPolicy.random().replace(**{"side_range": (0.1, 0.2), "cutout": {}})
-    assert drawn.groups[0].cutout.side_range == (0.1, 0.2)
+    drawn = ViewPolicy.random().replace(**{"side_range": (0.1, 0.2), "cutout": {}}).groups[0].cutout
+    assert drawn is not None and drawn.side_range == (0.1, 0.2)
 
 
 def test_one_group_s_part_wins_over_all_groups_part():
