@@ -15,14 +15,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 DOCS = ROOT / "docs"
 PAGES = {ROOT / "README.md": "docs/"}
 PAGES |= {DOCS / f"{page}.md": "" for page in ("measured", "policies", "formats")}
-# The study's own words are the answer about gaze; until they are there, what it is.
+# The study's own words are the answer about gaze.
 STUDY = ROOT / "benchmarks" / "study"
-UNFINISHED = "Not all cells are run yet"
-NOT_KNOWN = """\
-**Not known yet.** A study with a plan that was written first and with controls (random crops, other
-images' maps) is under way: SimCLR on the knees of Wang et al. and on chest phantoms, probed for
-what the features are worth, **simulated gaze** throughout. No result of it stands here before all
-of its cells are run. `benchmarks/study` has the plan, the tables and how to run it."""
 # The names of `benchmarks.loaders.bench_formats`: what each is, and which codec is the bare one.
 CODINGS = {
     "UNC": ("uncompressed", ""),
@@ -172,13 +166,13 @@ def _find(result: list[dict[str, Any]], provider: str, workload: str, metric: st
 def tell_study(folder: str) -> str:
     """Return what is known of gaze, with its figures, which are copied to docs.
 
-    `folder` leads from the page to docs.
+    `folder` leads from the page to docs. The README, which is not in there, has one paragraph.
     """
     found = re.search(r"## The answer\n(.*?)\n## ", (STUDY / "README.md").read_text(), re.DOTALL)
-    answer = found[1].strip() if found else UNFINISHED
-    if answer.startswith(UNFINISHED):
-        return NOT_KNOWN
-    told = re.sub(r"(?<!!)\[([^]]*)\]\([^)]*\)", r"\1", answer)
+    assert found is not None, "benchmarks/study/README.md must hold the answer"
+    told = re.sub(r"(?<!!)\[([^]]*)\]\([^)]*\)", r"\1", found[1].strip())
+    if folder:
+        told, _, _ = told.partition("\n\n")
     shown = []
     for figure in sorted((STUDY / "figures").glob("*.png")):
         copy = DOCS / f"study_{figure.name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -97,3 +98,14 @@ def test_the_page_says_what_the_cells_in_the_repository_say(name: str):
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert all(f"<!-- table: {mark} -->" in text for mark in made)
     assert summary.fill(text, made) == text, "run python benchmarks/study/summary.py"
+
+
+def test_the_answer_s_numbers_stand_in_its_tables():
+    folder = load_module("row").REPOSITORY / "benchmarks" / "study"
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    answer = page.split("## The answer\n")[1].split("\n## ")[0]
+    shown = page.split("\n## Knees")[1]
+    numbers = re.findall(r"[+-]0\.\d{3}|(?<=p )0\.\d{3}", answer)
+    assert len(numbers) >= 6 and "**All gaze is simulated.**" in answer
+    for number in numbers:
+        assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", shown), number
