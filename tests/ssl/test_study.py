@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -243,9 +244,14 @@ def test_committed_configs_are_read_and_have_what_is_planned():
         if path.stem not in ("plan", "published"):
             one = config.read(path)
             cells = [cell.name for cell in one.cells()]
-            assert one.name == path.stem and len(set(cells)) == len(cells)
+            assert one.name == path.stem.removesuffix("_more") and len(set(cells)) == len(cells)
     for name in ("knees", "phantoms"):
         one = config.read(folder / f"{name}.json")
         for pair in plan["comparisons"]:
             assert {pair["arm"], pair["against"]} <= set(one.arms)
         assert list(one.seeds) == plan["seeds"] and plan["method"] in one.methods
+        more = config.read(folder / f"{name}_more.json")
+        assert not set(one.arms) & set(more.arms) and set(more.seeds) <= set(one.seeds)
+        # They are compared with each other, so nothing else may differ.
+        beside = {"arms": more.arms, "seeds": more.seeds}
+        assert replace(one, **beside) == more
