@@ -189,7 +189,8 @@ class PretrainRun:
         four batches it holds a part of one.
         """
         most = min(preset.num_negatives, max(1, self.num_batches * self.batch_size // 4))
-        return replace(preset, num_negatives=most - most % self.batch_size or most)
+        whole = most // self.batch_size * self.batch_size
+        return replace(preset, num_negatives=whole or most)
 
     def _num_warmup_steps(self, preset: MethodPreset) -> int:
         num_wanted = preset.optimizer.num_warmup_epochs * self.num_batches

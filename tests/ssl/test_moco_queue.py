@@ -28,31 +28,29 @@ def _share_of_own_keys(num_images: int, batch_size: int, queue_length: int) -> f
     return float(np.mean(found))
 
 
-def _fitted(num_images: int, batch_size: int) -> int:
+def _make_run(num_images: int, batch_size: int) -> PretrainRun:
     loader = PatternLoader(num_images=num_images, batch_size=batch_size)
     encoder = EncoderConfig("test_byobnet", view_size_px=32)
-    run = PretrainRun(loader, PretrainConfig("moco", encoder=encoder, device="cpu"))
-    return run.method.preset.num_negatives
+    return PretrainRun(loader, PretrainConfig("moco", encoder=encoder, device="cpu"))
+
+
+def _num_keys(num_images: int, batch_size: int) -> int:
+    return _make_run(num_images, batch_size).method.preset.num_negatives
 
 
 def test_a_queue_holds_whole_batches_where_a_quarter_of_an_epoch_has_one() -> None:
-    assert _fitted(112, 16) == 16  # of 28
-    assert _fitted(48, 16) == 12
+    assert _num_keys(112, 16) == 16  # of 28
+    assert _num_keys(48, 16) == 12
 
 
 def test_three_in_a_hundred_images_meet_a_key_of_their_own() -> None:
-    loader = PatternLoader(num_images=512, batch_size=16)
-    encoder = EncoderConfig("test_byobnet", view_size_px=32)
-    run = PretrainRun(loader, PretrainConfig("moco", encoder=encoder, device="cpu"))
-    assert run.method.preset.num_negatives == 128
-    share = _share_of_own_keys(512, 16, run.method.preset.num_negatives)
+    assert _num_keys(512, 16) == 128
+    share = _share_of_own_keys(512, 16, 128)
     assert share == pytest.approx(1 / 32, abs=0.005)
     assert _share_of_own_keys(512, 16, 512) == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_queue_holds_one_key_at_least() -> None:
-    loader = PatternLoader(num_images=2, batch_size=2)
-    encoder = EncoderConfig("test_byobnet", view_size_px=32)
-    run = PretrainRun(loader, PretrainConfig("moco", encoder=encoder, device="cpu"))
-    run.train_on(next(iter(loader)))
+    run = _make_run(num_images=2, batch_size=2)
+    run.train_on(next(iter(run.loader)))
     assert run.method.preset.num_negatives == 1

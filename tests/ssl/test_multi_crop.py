@@ -170,7 +170,7 @@ def test_dinos_schedules() -> None:
         if len(held) == 5:
             break
     assert temperatures == pytest.approx([0.04, 0.041, 0.042, 0.055, 0.07])
-    assert max(norms) == pytest.approx(3, rel=1e-4)  # of each parameter, not of all together
+    assert 2.999 < max(norms) <= 3.0001  # of each parameter, not of all together
     assert held == [True, False, False, False, False]
     middle = 0.4 - 0.36 * (math.cos(math.pi * 15 / 99) + 1) / 2
     assert decays[0] == pytest.approx(0.04) and decays[-1] == pytest.approx(0.4)
