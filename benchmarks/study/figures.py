@@ -25,7 +25,7 @@ def draw_differences(results: Results, plan: dict[str, Any], arms: list[str], pa
     arms : list of str
         From top to bottom; `BASE` is left out.
     path : Path
-        The PNG.
+        The PNG; its stem, the name of the data set, is the title.
     """
     import matplotlib
 
@@ -38,7 +38,7 @@ def draw_differences(results: Results, plan: dict[str, Any], arms: list[str], pa
     figure, axes = plt.subplots(
         1,
         len(fractions),
-        figsize=(1.8 + 2.8 * len(fractions), 0.9 + 0.34 * len(rows)),
+        figsize=(1.8 + 2.8 * len(fractions), 1.2 + 0.34 * len(rows)),
         sharey=True,
         squeeze=False,
         layout="constrained",
@@ -59,6 +59,7 @@ def draw_differences(results: Results, plan: dict[str, Any], arms: list[str], pa
     figure.supxlabel(
         f"{measure.upper()} over {BASE}, {method}, 95 % intervals; simulated gaze", fontsize=8
     )
+    figure.suptitle(path.stem, fontsize=10, fontweight="bold")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)
