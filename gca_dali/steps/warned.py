@@ -41,16 +41,15 @@ class Served:
     def __init__(self, rows: Rows) -> None:
         self.files, self.paths = rows.files, rows.path
         self.may_warn = np.isin(rows.format, ("jpeg", "png"))
-        self._batches: deque[np.ndarray] = deque()
+        self._batches: deque[np.ndarray] = deque(maxlen=_NUM_UNDER_WAY)
         self._watch = _watch() if rows.places is None and self.may_warn.any() else None
         if self._watch is not None:
             self._watch.sources.add(self)
 
     def look(self) -> None:
         """See to what decoders have said by now."""
-        if self._watch is not None and not self._watch.look():
-            while len(self._batches) > _NUM_UNDER_WAY:
-                self._batches.popleft()
+        if self._watch is not None:
+            self._watch.look()
 
     def note(self, index: np.ndarray) -> None:
         """Take up a batch: sample indices, int64, [B]."""
@@ -59,8 +58,11 @@ class Served:
 
     def names(self) -> dict[str, str]:
         """Return the files of these samples: where they are → what the manifest calls them."""
-        found = {int(i) for batch in list(self._batches) for i in batch if self.may_warn[i]}
-        return {self.files[i]: str(self.paths[i]) for i in found}
+        batches = list(self._batches)
+        if not batches:
+            return {}
+        index = np.unique(np.concatenate(batches))
+        return {self.files[i]: str(self.paths[i]) for i in index[self.may_warn[index]]}
 
 
 class Watch:
@@ -78,14 +80,13 @@ class Watch:
         self._process = os.getpid()
         atexit.register(self._end)
 
-    def look(self) -> bool:
-        """Tell whether decoders have said anything since the last call, and see to it."""
-        is_new = self._hear()
-        if is_new and (self._asked is None or self._asked.done()):
+    def look(self) -> None:
+        """See to what decoders have said since the last call."""
+        if self._hear() and (self._asked is None or self._asked.done()):
             self._asked = self._thread.submit(self._explain)
-        return is_new
 
     def _hear(self) -> bool:
+        """Tell whether decoders have said anything; note it, and the files it may be of."""
         lines = self._lines.take()
         with self._lock:
             self._heard.update(lines)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from gca_dali import GCALoader, Manifest, ViewPolicy
@@ -154,6 +156,35 @@ def test_where_stderr_cannot_be_replaced_the_loader_runs_without(folder, monkeyp
         assert sum(len(batch.index) for batch in loader) == 5
     finally:
         warned._watch.cache_clear()
+
+
+def test_only_late_batches_are_suspected_however_often_decoders_speak(folder, monkeypatch):
+    asked: list[str] = []
+
+    class Lines:
+        def take(self) -> list[str]:
+            return ["Corrupt JPEG data: of a file of long ago"]
+
+        def let_go(self) -> None:
+            pass
+
+    def decode_alone(files: list[str]) -> dict[str, list[str]]:
+        asked.extend(files)
+        return {}
+
+    watch = warned.Watch(Lines())  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(warned, "_watch", lambda: watch)
+    monkeypatch.setattr(warned, "decode_alone", decode_alone)
+    manifest = Manifest.from_folder(folder)
+    served = warned.Served(manifest)
+    served.note(np.array([0, 1]))
+    for _ in range(20):
+        served.look()
+        served.note(np.array([2, 2]))
+    assert served.names() == {manifest.files[2]: manifest.path[2]}
+    watch._thread.shutdown()
+    atexit.unregister(watch._end)
+    assert set(asked) == set(manifest.files[:3])
 
 
 def test_decoded_alone_each_file_has_its_own_lines(folder):
