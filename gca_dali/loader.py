@@ -16,7 +16,7 @@ import numpy as np
 from gca_dali.common.checks import check_at_least
 from gca_dali.common.machine import MachineFaultError, Patience, is_machine_fault
 from gca_dali.pipeline import ViewMaker, build_pipeline
-from gca_dali.policy.files import check_text, to_text
+from gca_dali.policy.files import to_text
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.runners.cpu import CpuViews
 from gca_dali.runners.resident import ResidentPipeline
@@ -28,6 +28,7 @@ from gca_dali.steps.order import Order
 from gca_dali.steps.quarantine import Quarantine, UnreadableFileError
 from gca_dali.steps.read import BatchSource
 from gca_dali.steps.saliency import SaliencySource, load_saliency
+from gca_dali.steps.state import STATE_VERSION, check_state
 from gca_dali_kernels.cpu.ahead import compile_ahead
 from gca_dali_kernels.cpu.parallel import num_cores
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from gca_dali.runners.cuda import CudaViews
     from gca_dali.steps.batch import ViewBatch
 
-STATE_VERSION = 2
 
 
 class GCALoader:
@@ -274,6 +274,7 @@ class GCALoader:
             "manifest": self.manifest.fingerprint,
             "seed": self.config.seed,
             "policy": to_text(self.policy),
+            "saliency": self.table.fingerprint if self.policy.reads_saliency else "",
             "epoch": self.epoch,
             "position": self.position,
             "quarantine": {str(i): reason for i, reason in self.quarantine.reasons.items()},
@@ -285,16 +286,9 @@ class GCALoader:
         Raises
         ------
         ValueError
-            If the state is of another manifest, seed, policy or version.
+            If the state is of another manifest, seed, policy, saliency or version.
         """
-        mine = self.state_dict()
-        for name in ("version", "manifest", "seed"):
-            if state.get(name) != mine[name]:
-                raise ValueError(
-                    f"{name} must be that of the loader, {mine[name]}, got {state.get(name)}. "
-                    "Resume with the data and seed that the state was saved with."
-                )
-        check_text(state["policy"], self.policy)
+        check_state(state, self.state_dict(), self.policy)
         self.epoch, self.position = int(state["epoch"]), int(state["position"])
         self.quarantine.reasons = {int(i): reason for i, reason in state["quarantine"].items()}
         self._resumed = True

@@ -70,13 +70,21 @@ def _list_one(path: Path) -> Path:
     return table
 
 
-def read_clocks() -> np.ndarray:
-    """Return the time, and the processor time of this process and its workers, in seconds."""
+def read_processor_clock() -> float:
+    """Return the processor time of this process and its workers in seconds."""
     lists = Path("/proc/self/task").glob("*/children")
     workers = [int(number) for children in lists for number in children.read_text().split()]
     # The number of a process's clock, as clock_getcpuclockid makes it.
     used = sum(time.clock_gettime((~worker << 3) | 2) for worker in workers)
-    return np.array([time.perf_counter(), time.process_time() + used])
+    return time.process_time() + used
+
+
+def time_read(read: Callable[[], object]) -> tuple[float, float]:
+    """Return seconds and processor seconds of one read."""
+    used, started = read_processor_clock(), time.perf_counter()
+    read()
+    ended = time.perf_counter()
+    return ended - started, read_processor_clock() - used
 
 
 def time_in_turn(readers: dict[str, Callable[[], object]], num_runs: int) -> dict[str, np.ndarray]:
@@ -86,9 +94,7 @@ def time_in_turn(readers: dict[str, Callable[[], object]], num_runs: int) -> dic
         read()
     for run in range(num_runs):
         for name, read in readers.items():
-            started = read_clocks()
-            read()
-            seconds[name][:, run] = read_clocks() - started
+            seconds[name][:, run] = time_read(read)
     return seconds
 
 

@@ -96,6 +96,11 @@ class PredictedTable(SaliencyTable):
         return cls(cache.maps, np.arange(len(manifest)), predictor, manifest.files, cache)
 
     @property
+    def fingerprint(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the predictor: the maps follow from it and the images."""
+        return self.predictor.fingerprint[:32]
+
+    @property
     def num_predicted(self) -> int:
         """Images that this table has predicted, whatever it found in its file."""
         return sum(self._call_sizes)

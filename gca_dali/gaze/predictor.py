@@ -150,10 +150,8 @@ class GazePredictor:
             Maximum 255 each.
         """
         side = self.network.config.input_px
-        planes = [
-            prepare_plane(as_tensor(image), side).to(self.device, non_blocking=True)
-            for image in images
-        ]
+        # Not without waiting: the next line may read the planes on the host.
+        planes = [prepare_plane(as_tensor(image), side).to(self.device) for image in images]
         maps = self.predict(torch.stack(planes)[:, None])
         return quantise_peaks(maps, MAP_SHAPE).cpu().numpy()
 
@@ -228,7 +226,8 @@ class GazePredictor:
         flags = torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=True, allow_tf32=False
         )
-        with torch.inference_mode(), flags:
+        # A caller's autocast would round the maps, which are kept.
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False), flags:
             logits = self.network(padded)[:num].flatten(1)
             peak = logits.max(1, keepdim=True).values
             return (logits - peak).exp().unflatten(1, (self.network.config.map_px, -1))

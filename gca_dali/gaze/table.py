@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -57,12 +59,24 @@ class SaliencyTable:
             )
         object.__setattr__(self, "row", np.ascontiguousarray(self.row, np.int64))
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """BLAKE2b over the maps and who has which, 32 hex digits."""
+        digest = blake2b(f"{self.maps.shape}".encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(self.maps).data)
+        digest.update(self.row.data)
+        return digest.hexdigest()
+
     def take(self, index: np.ndarray, images: Sequence[Any] | None = None) -> np.ndarray:
         """Return the maps of some samples, uint8, [B, h, w].
 
         `images`, B × [H, W], are for tables that predict what they lack.
         """
-        return self.maps[self.row[index]]
+        return self.maps[self.rows(index)]
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """Return which maps those of some samples are, int64, [B]."""
+        return self.row[index]
 
 
 def check_map(saliency: np.ndarray, name: str) -> np.ndarray:

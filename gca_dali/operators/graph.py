@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gca_dali.operators.relay import Relay
+from gca_dali_kernels.gpu import import_cupy
 
 if TYPE_CHECKING:
     from nvidia.dali import Pipeline
@@ -93,6 +94,23 @@ def choose_kernels(pipeline: Pipeline, device: str) -> Kernels:
     return CudaKernels()
 
 
+def keep_stream(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function that DALI calls on its own stream, so that an error does not end the stream.
+
+    DALI puts the stream's address into one of CuPy's, and takes it out only after a call that
+    succeeds; CuPy destroys the stream whose address it still holds.
+    """
+
+    def call(*batches: Any) -> Any:
+        try:
+            return function(*batches)
+        except BaseException:
+            import_cupy().cuda.get_current_stream().ptr = 0
+            raise
+
+    return call
+
+
 def call_batched(
     function: Callable[..., Any],
     nodes: Sequence[DataNode],
@@ -129,6 +147,8 @@ def call_batched(
         relay = Relay(function)
         token = fn.python_function(*host_nodes, function=relay.put, batch_processing=True)
         inputs, function = (*nodes, token.gpu()), relay
+    if device == "gpu":
+        function = keep_stream(function)
     found = fn.python_function(
         *inputs, function=function, device=device, batch_processing=True, **options
     )

@@ -5,8 +5,7 @@ Enters: what a user names. Leaves: a table of maps by sample index. Next: `maps`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 class SameMap(SaliencyTable):
     """One map for every sample, however many there are."""
 
-    def take(self, index: np.ndarray, images: Sequence[Any] | None = None) -> np.ndarray:
-        """Return the map for each of some samples, uint8, [B, h, w]."""
-        return self.maps[np.zeros(len(index), np.int64)]
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """Return the number of the one map for each of some samples, int64, [B]."""
+        return np.zeros(len(index), np.int64)
 
 
 def check_has_map(table: SaliencyTable, index: np.ndarray) -> None:

@@ -31,7 +31,9 @@ class DeviceTable:
 
     def __init__(self, table: SaliencyTable, device: torch.device, sender: Sender) -> None:
         self.table, self.sender = table, sender
-        self.maps = torch.empty(table.maps.shape, dtype=torch.uint8, device=device)
+        # Made in the mode of the first batch, which need not be that of a later one.
+        with torch.inference_mode(False):
+            self.maps = torch.empty(table.maps.shape, dtype=torch.uint8, device=device)
         self.sent = np.zeros(len(table.maps), bool)
         # Behind every fill so far, and behind what torch last used this memory for.
         self.filled = torch.cuda.Event()
@@ -55,7 +57,7 @@ class DeviceTable:
         # Another stream may have been current when the table was filled. A fill waits too, so that
         # the one event that it leaves stands for all before it.
         self.filled.wait()
-        rows = self.table.row[index]
+        rows = self.table.rows(index)
         new = ~self.sent[rows]
         if new.any():
             seen = Exported([images[b] for b in np.flatnonzero(new).tolist()])

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gca_dali.gaze.table import SaliencyTable
+from gca_dali.operators.tables import open_table
 from gca_dali.runners.device_table import DeviceTable
 from gca_dali_kernels.resident import Sender
 from straw_loader import STREAM
@@ -86,3 +87,18 @@ def test_rows_reach_the_kernel_as_int64(dtype, straw):
     table = SaliencyTable(maps, np.array([3, 1, 2], dtype))
     rows = DeviceTable(table, ON_STRAW, Sender()).rows(np.arange(3), [object()] * 3, STREAM)
     assert rows.dtype == np.int64 and rows.tolist() == [3, 1, 2]
+
+
+def test_one_map_serves_all_samples(straw):
+    there = DeviceTable(open_table("centre"), ON_STRAW, Sender())
+    assert there.rows(np.array([5, 0]), [object()] * 2, STREAM).tolist() == [0, 0]
+    np.testing.assert_array_equal(there.maps.numpy()[0], there.table.maps[0])
+
+
+def test_a_table_begun_for_inference_is_filled_in_training(straw):
+    table = make_table()
+    with torch.inference_mode():
+        there = DeviceTable(table, ON_STRAW, Sender())
+        there.rows(np.array([0]), [object()], STREAM)
+    rows = there.rows(np.array([1]), [object()], STREAM)
+    np.testing.assert_array_equal(there.maps.numpy()[rows], table.take(np.array([1])))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from nvidia.dali import pipeline_def, types
 import gca_dali.fn as gfn
 from gca_dali import ViewPolicy
 from gca_dali.gaze.table import centre_map
+from gca_dali.operators import graph
 from gca_dali.operators.cuda_kernels import CudaKernels
 from gca_dali.operators.kernels import CpuKernels
 from gca_dali.operators.relay import Relay
@@ -131,3 +135,42 @@ def test_numbers_and_ranges_come_by_the_host(straw):
             np.testing.assert_array_equal(a, b)
     np.testing.assert_allclose(np.stack(found[0]), np.stack(expected[0]), rtol=0, atol=2.0**-14)
     assert Windows(*expected[1:]).units[0].shape == (2, 4)
+
+
+def test_dalis_stream_outlives_a_refusal(monkeypatch):
+    """DALI lends its stream to a stream of CuPy's, which destroys what it still holds at its end."""
+    destroyed: list[int] = []
+    entered: list[LentStream] = []
+
+    class LentStream:
+        def __init__(self, null: bool) -> None:
+            self.ptr = 0
+
+        def __enter__(self) -> None:
+            entered.append(self)
+
+        def __exit__(self, *error: object) -> None:
+            entered.clear()
+
+        def __del__(self) -> None:
+            destroyed.extend([self.ptr] if self.ptr else [])
+
+    def refuse() -> None:
+        raise ValueError("no image")
+
+    cupy = SimpleNamespace(
+        cuda=SimpleNamespace(Stream=LentStream, get_current_stream=lambda: entered[0])
+    )
+    module = sys.modules["nvidia.dali.ops._operators.python_function"]
+    lend = module.PythonFunction._cupy_stream_wrapper
+    monkeypatch.setattr(module, "cupy", cupy)
+    monkeypatch.setattr(
+        module.PythonFunction, "current_stream", lambda: SimpleNamespace(ptr=4660), raising=False
+    )
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    for function, expected in ((refuse, [4660]), (graph.keep_stream(refuse), [])):
+        destroyed.clear()
+        with suppress(ValueError):
+            lend(function)
+        gc.collect()
+        assert destroyed == expected

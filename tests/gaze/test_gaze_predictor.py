@@ -107,6 +107,28 @@ def test_quantised_maps_do_not_depend_on_the_number_of_threads() -> None:
     assert torch.equal(found[0], found[1])
 
 
+def test_a_callers_autocast_does_not_round_the_maps() -> None:
+    predictor = make_predictor()
+    images = torch.rand(2, 1, 64, 64)
+    expected = predictor.predict(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(predictor.predict(images), expected)
+
+
+def test_planes_are_there_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy from a GPU that nobody waits for has not arrived when the next line reads it."""
+    given: list[dict[str, object]] = []
+
+    class Plane:
+        def to(self, device: torch.device, **how: object) -> torch.Tensor:
+            given.append(how)
+            return torch.zeros(64, 64)
+
+    monkeypatch.setattr("gca_dali.gaze.predictor.prepare_plane", lambda image, side: Plane())
+    make_predictor().make_maps([np.zeros((8, 8), np.uint8)])
+    assert given == [{}]
+
+
 def test_images_of_another_size_are_resized() -> None:
     predictor = make_predictor()
     image = np.random.default_rng(0).integers(0, 4096, (200, 160)).astype(np.uint16)

@@ -241,6 +241,15 @@ def test_a_state_of_another_policy_is_refused(make):
         make().load_state_dict(state)
 
 
+def test_a_state_of_other_maps_is_refused_where_the_policy_reads_them(make):
+    state = make().state_dict()
+    with pytest.raises(ValueError, match="saliency must be that of the loader, .* got .* Resume"):
+        make(saliency="centre").load_state_dict(state)
+    make(saliency=make().table).load_state_dict(state)
+    blind = ViewPolicy.random(**SMALL)
+    make(blind, saliency=None).load_state_dict(make(blind).state_dict())
+
+
 def test_batches_stay_whole_while_the_loader_goes_on(make):
     kept = [(batch, [view.clone() for view in batch.views]) for _ in range(3) for batch in make()]
     assert all(
