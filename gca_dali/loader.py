@@ -269,15 +269,17 @@ class GCALoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position after the last batch that was handed out, for any rank count."""
+        reasons = list(self.quarantine.reasons.items())  # threads may add to them
         return {
             "version": STATE_VERSION,
             "manifest": self.manifest.fingerprint,
             "seed": self.config.seed,
+            "shuffle": self.config.shuffle,
             "policy": to_text(self.policy),
             "saliency": self.table.fingerprint if self.policy.reads_saliency else "",
             "epoch": self.epoch,
             "position": self.position,
-            "quarantine": {str(i): reason for i, reason in self.quarantine.reasons.items()},
+            "quarantine": {str(i): reason for i, reason in reasons},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -286,7 +288,7 @@ class GCALoader:
         Raises
         ------
         ValueError
-            If the state is of another manifest, seed, policy, saliency or version.
+            If the state is of another manifest, seed, order, policy, saliency or version.
         """
         check_state(state, self.state_dict(), self.policy)
         self.epoch, self.position = int(state["epoch"]), int(state["position"])

@@ -13,6 +13,7 @@ import queue
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -190,17 +191,24 @@ def read_untrusted(
     OSError, MemoryError, WorkerLostError
         For a fault of the machine, see :mod:`gca_dali.common.machine`.
     """
-    # A forked child shares its parent's pipes and must not talk on them.
-    if _shared.get("pid") != os.getpid():
-        _shared["pid"] = os.getpid()
-        _shared["pool"] = DecoderPool(num_workers=os.cpu_count() or 1)
-    return _shared["pool"].read(path, frame=frame, voi=voi)
+    return _find_pool(os.getpid()).read(path, frame=frame, voi=voi)
 
 
-_shared: dict[str, Any] = {}
+def _find_pool(process: int) -> DecoderPool:
+    """Return this process's pool: a forked child must not talk on its parent's pipes."""
+    # One thread makes it; a fork in that moment leaves its child a lock that nobody opens, which
+    # is why a child has one of its own.
+    with _locks.setdefault(process, Lock()):
+        if process not in _pools:
+            _pools[process] = DecoderPool(num_workers=os.cpu_count() or 1)
+        return _pools[process]
+
+
+_locks: dict[int, Lock] = {}
+_pools: dict[int, DecoderPool] = {}
 
 
 @atexit.register
 def _close_shared() -> None:
-    if _shared.get("pid") == os.getpid():
-        _shared["pool"].close()
+    if os.getpid() in _pools:
+        _pools[os.getpid()].close()

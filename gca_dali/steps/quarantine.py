@@ -40,15 +40,15 @@ class Quarantine:
         Raises
         ------
         UnreadableFileError
-            If `on_error` is "raise", or no sample is left.
+            If `on_error` is "raise", in which case nothing is set aside; or no sample is left.
         """
         reason = " ".join(reason.split()) or "no reason was given"
-        self.reasons[index] = reason
         if self.on_error == "raise":
             raise UnreadableFileError(
                 f"cannot read {self.paths[index]}: {reason}. Mend the file, or pass "
                 "on_error='quarantine' to go on without it."
             )
+        self.reasons[index] = reason
         LOG.warning("set aside %s: %s", self.paths[index], reason)
         self.check_left()
 

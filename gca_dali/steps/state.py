@@ -29,9 +29,9 @@ def check_state(state: dict[str, Any], mine: dict[str, Any], policy: ViewPolicy)
     Raises
     ------
     ValueError
-        If the state is of another version, manifest, seed, policy or saliency.
+        If the state is of another version, manifest, seed, order, policy or saliency.
     """
-    _check_same(state, mine, ("version", "manifest", "seed"))
+    _check_same(state, mine, ("version", "manifest", "seed", "shuffle"))
     check_text(state["policy"], policy)
     _check_same(state, mine, ("saliency",))
 
@@ -41,5 +41,5 @@ def _check_same(state: dict[str, Any], mine: dict[str, Any], names: tuple[str, .
         if state.get(name) != mine[name]:
             raise ValueError(
                 f"{name} must be that of the loader, {mine[name]}, got {state.get(name)}. "
-                "Resume with the data, saliency and seed that the state was saved with."
+                "Resume with the data, options and saliency that the state was saved with."
             )

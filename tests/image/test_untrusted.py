@@ -179,6 +179,21 @@ def test_an_interrupt_leaves_no_stale_reply(monkeypatch, tmp_path, png):
         assert pool.read(other)[0].shape == (5, 6)
 
 
+def test_threads_that_come_at_once_share_a_pool(monkeypatch):
+    made = []
+
+    class SlowPool:
+        def __init__(self, num_workers: int) -> None:
+            time.sleep(0.05)
+            made.append(self)
+
+    monkeypatch.setattr(untrusted, "DecoderPool", SlowPool)
+    monkeypatch.setattr(untrusted, "_pools", {})
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(untrusted._find_pool, [os.getpid()] * 8))
+    assert len(made) == 1 and set(found) == set(made)
+
+
 def test_shared_pool_survives_a_fork(png):
     expected = read_untrusted(png)[0]
     child = os.fork()

@@ -226,6 +226,8 @@ def test_a_state_of_other_data_or_seed_is_refused(make):
     state = make().state_dict()
     with pytest.raises(ValueError, match="seed must be that of the loader, 1, got 0"):
         make(seed=1).load_state_dict(state)
+    with pytest.raises(ValueError, match="shuffle must be that of the loader, False, got True"):
+        make(shuffle=False).load_state_dict(state)
     with pytest.raises(ValueError, match="manifest must be that of the loader"):
         make(rows=np.arange(8), saliency="centre").load_state_dict(state)
 

@@ -79,6 +79,25 @@ def test_on_error_raise_stops_with_the_name(copied):
         seen(loader)
 
 
+@pytest.mark.parametrize("kind", ["missing", "broken"])
+def test_on_error_raise_stops_each_time_until_the_file_is_mended(copied, kind):
+    loader = GCALoader(copied, POLICY, batch_size=4, on_error="raise", shuffle=False, device="cpu")
+    file = Path(copied.files[9])
+    whole = file.read_bytes()
+    if kind == "missing":
+        file.unlink()
+    else:
+        garble(copied.files[9])
+    next(iter(loader))  # what is read ahead meets the file unseen
+    for _ in range(2):
+        loader.set_epoch(1)
+        with pytest.raises(UnreadableFileError, match="cannot read"):
+            seen(loader)
+    file.write_bytes(whole)
+    loader.set_epoch(2)
+    assert 9 in seen(loader) and not loader.quarantine.reasons
+
+
 def test_a_set_without_a_readable_file_ends_with_an_error(copied):
     few = copied.take(np.arange(4))
     for file in few.files:
