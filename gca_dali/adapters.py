@@ -29,6 +29,36 @@ class Adapter:
         return map(self.convert, self.loader)
 
 
+class TrainerLoader(Adapter):
+    """A loader in a `Trainer`, which counts epochs by itself.
+
+    Parameters
+    ----------
+    loader : GCALoader
+    is_within_epoch : callable
+        Tells whether the trainer, as it is restored, is within an epoch.
+    """
+
+    def __init__(self, loader: GCALoader, is_within_epoch: Callable[[], bool]) -> None:
+        super().__init__(loader, lambda batch: batch)
+        self.is_within_epoch = is_within_epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return that of the loader."""
+        return self.loader.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load it into the loader.
+
+        After a state of the moment behind an epoch's last batch, Lightning ends that epoch without
+        asking for the rest of it, which is empty: it would take that for the next epoch.
+        """
+        loader = self.loader
+        loader.load_state_dict(state)
+        if loader.order.num_batches(loader.position) == 0 and self.is_within_epoch():
+            loader.set_epoch(loader.epoch + 1)
+
+
 class SameEpoch(Adapter):
     """A loader that starts the same epoch each time."""
 
@@ -121,9 +151,17 @@ def lightning(loader: GCALoader) -> LightningDataModule:
     class GCADataModule(LightningDataModule):
         """The loader as a data module; it shuffles and shards by itself."""
 
-        def train_dataloader(self) -> GCALoader | SameEpoch:
-            repeats = getattr(self.trainer, "overfit_batches", 0) > 0
-            return SameEpoch(loader) if repeats else loader
+        def train_dataloader(self) -> TrainerLoader | SameEpoch:
+            trainer = self.trainer
+            if getattr(trainer, "overfit_batches", 0) > 0:
+                return SameEpoch(loader)
+
+            def is_within_epoch() -> bool:
+                fit_loop: Any = getattr(trainer, "fit_loop", None)
+                progress = fit_loop.epoch_progress.current
+                return progress.processed < progress.started
+
+            return TrainerLoader(loader, is_within_epoch)
 
         def state_dict(self) -> dict[str, Any]:
             return loader.state_dict()

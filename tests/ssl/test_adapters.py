@@ -189,25 +189,36 @@ def test_overfit_batches_repeats_its_batches(phantom_manifest: Manifest) -> None
 
 
 class SaveAt(lightning.Callback):
-    """Saves after a step, in the middle of an epoch."""
+    """Saves after a step, within an epoch or behind its last batch, or when that epoch ends."""
 
-    def __init__(self, step: int, path: Path) -> None:
-        self.step, self.path = step, path
+    def __init__(self, step: int, path: Path, at_end: bool = False) -> None:
+        self.step, self.path, self.at_end = step, path, at_end
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        if trainer.global_step == self.step:
+        self._save(trainer, at_end=False)
+
+    def on_train_epoch_end(self, trainer, module) -> None:
+        self._save(trainer, at_end=True)
+
+    def _save(self, trainer, at_end: bool) -> None:
+        if trainer.global_step == self.step and at_end == self.at_end:
             trainer.save_checkpoint(self.path)
 
 
+@pytest.mark.parametrize(("step", "at_end"), [(6, False), (4, False), (4, True)])
+@pytest.mark.parametrize("limit", ["max_epochs", "max_steps"])
 def test_a_trainer_resumes_from_safetensors_where_it_was(
-    phantom_manifest: Manifest, tmp_path: Path
+    step: int, at_end: bool, limit: str, phantom_manifest: Manifest, tmp_path: Path
 ) -> None:
     path = tmp_path / "middle.safetensors"
-    _, windows = _fit(phantom_manifest, 2, plugins=[SafetensorsIO()], callbacks=[SaveAt(6, path)])
+    options = {"max_steps": 8, "num_epochs": -1} if limit == "max_steps" else {"num_epochs": 2}
+    options |= {"plugins": [SafetensorsIO()]}
+    save = SaveAt(step, path, at_end)
+    _, windows = _fit(phantom_manifest, callbacks=[save], **options)
     assert "state_dict.encoder.layers.0.weight" in load_file(path)
-    trainer, rest = _fit(phantom_manifest, 2, path, plugins=[SafetensorsIO()])
-    assert trainer.global_step == 8 and len(rest) == 2
-    assert all(torch.equal(a, b) for a, b in zip(windows[6:], rest, strict=True))
+    trainer, rest = _fit(phantom_manifest, path=path, **options)
+    assert trainer.global_step == 8 and len(rest) == 8 - step
+    assert all(torch.equal(a, b) for a, b in zip(windows[step:], rest, strict=True))
 
 
 def test_a_plain_pytorch_loop(phantom_folder: Path) -> None:
