@@ -30,6 +30,7 @@ DEVICE_SECONDS = 15
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu")
 KERNEL_TESTS = (*PYTEST, "tests/cuda/test_gpu_kernels.py")
 LOADER_TESTS = (*PYTEST, "tests/cuda/test_gpu_loader.py")
+OPERATOR_TESTS = (*PYTEST, "tests/cuda/test_gpu_operators.py")
 QUESTIONS = (*PYTEST, "tests/cuda/test_gpu_questions.py")
 SMALL_TESTS = (*KERNEL_TESTS, "-k", "small_cases")
 ERROR_STATUS = "86"
@@ -77,13 +78,14 @@ def list_parts(work: Path, images: Path | None, knees: Path | None = None) -> li
 
     folder = ("--images", str(images)) if images else ()
     return [
-        benchmark("compile", 80, str(work)),
-        Part("kernels", KERNEL_TESTS, 60),
-        Part("loader", LOADER_TESTS, 90),
+        benchmark("compile", 75, str(work)),
+        Part("kernels", KERNEL_TESTS, 55),
+        Part("loader", LOADER_TESTS, 70),
+        Part("operators", OPERATOR_TESTS, 45),
         *watched_parts("memcheck", 40),
-        benchmark("windows", 40),
-        benchmark("ops", 50),
-        benchmark("resident", 50, str(work)),
+        benchmark("windows", 35),
+        benchmark("ops", 45),
+        benchmark("resident", 45, str(work)),
         benchmark("loaders", 70, str(work), *folder),
         benchmark("step", 50, str(work), *folder),
         Part("questions", QUESTIONS, 30),

@@ -39,19 +39,28 @@ def files_of(loader: GCALoader, epoch: int) -> Iterator[tuple[list[np.ndarray], 
         yield files, np.stack([batch, np.full_like(batch, epoch)], axis=1)
 
 
-def run_pipeline(loader: GCALoader, *, branches: bool = False, apart: bool = False, epoch: int = 0):
+def run_pipeline(
+    loader: GCALoader,
+    *,
+    branches: bool = False,
+    apart: bool = False,
+    epoch: int = 0,
+    device: str = "cpu",
+):
     """Yield what operators make of the batches of an epoch.
 
     `branches` sends samples of even index one way and the others another; `apart` draws and
-    renders in two operators.
+    renders in two operators; on the "gpu" both of these run there.
     """
     batches = files_of(loader, epoch)
     options = {"policy": loader.policy, "seed": loader.config.seed}
     deep = bool((loader.manifest.bits > 8).any())
 
     def make(encoded, keys) -> tuple[Any, ...]:
-        images = decode_grey(encoded, deep, "cpu")
-        maps = gfn.saliency(keys, loader.table)
+        images = decode_grey(encoded, deep, "cpu" if deep or device == "cpu" else "mixed")
+        if device == "gpu" and deep:
+            images = images.gpu()
+        maps = gfn.saliency(keys, loader.table, device=device)
         if not apart:
             views, windows = gfn.gaze_views(images, maps, keys, **options)
         else:
@@ -63,7 +72,7 @@ def run_pipeline(loader: GCALoader, *, branches: bool = False, apart: bool = Fal
     @pipeline_def(
         batch_size=loader.config.batch_size,
         num_threads=2,
-        device_id=None,
+        device_id=None if device == "cpu" else 0,
         enable_conditionals=branches,
     )
     def define():
@@ -88,13 +97,14 @@ def run_pipeline(loader: GCALoader, *, branches: bool = False, apart: bool = Fal
 
 def unpack(outputs: tuple[Any, ...], num_groups: int) -> Found:
     """Return the outputs of a pipeline as arrays."""
-    arrays = [np.stack([np.array(sample) for sample in output]) for output in outputs]
+    on_host = [output.as_cpu() for output in outputs]
+    arrays = [np.stack([np.array(sample) for sample in output]) for output in on_host]
     start, size, *others = arrays[num_groups:]
     return Found(arrays[:num_groups], np.concatenate([start, size], axis=-1), *others)
 
 
-def assert_same(found: Found, batch: Any) -> None:
-    """Compare with a `ViewBatch`, to the bit."""
+def assert_same(found: Found, batch: Any, tolerance: float = 0.0) -> None:
+    """Compare with a `ViewBatch`: windows to the bit, views within the tolerance."""
     np.testing.assert_array_equal(found.keys[:, 0], batch.index.numpy())
     np.testing.assert_array_equal(found.windows, batch.windows.numpy())
     for name in ("retained", "grown", "focus"):
@@ -102,5 +112,5 @@ def assert_same(found: Found, batch: Any) -> None:
     views = iter(batch.views)
     for group in found.views:
         for v in range(group.shape[1]):
-            np.testing.assert_array_equal(group[:, v], next(views).numpy())
+            np.testing.assert_allclose(group[:, v], next(views).numpy(), rtol=0, atol=tolerance)
     assert next(views, None) is None

@@ -1,4 +1,4 @@
-"""The loader on the GPU against mixed decoding alone, DALI's own views and torchvision's workers.
+"""The loader and its operators on the GPU against mixed decoding, DALI's views and torchvision's.
 
 `python -m benchmarks.device.loaders OUT.json WORK [--images FOLDER]`. All are measured in turn, in
 one run, for 2 views; the loader alone for 8.
@@ -16,7 +16,7 @@ from gca_dali.report.bench import measure
 from gca_dali.report.workload import Workload
 from gca_dali_kernels.cpu.parallel import num_cores
 
-BATCH, ROUNDS, SECONDS = 128, 5, 2.0
+BATCH, ROUNDS, SECONDS = 128, 4, 2.0
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     given = parser.parse_args()
     manifest = open_images(given.images, given.work)
-    for num_views, rivals in ((2, ("gca", "dali", "torchvision")), (8, ("gca",))):
+    for num_views, rivals in ((2, ("gca", "gca_fn", "dali", "torchvision")), (8, ("gca",))):
         work = Workload(
             manifest,
             batch_size=BATCH,

@@ -138,7 +138,7 @@ def test_numbers_and_ranges_come_by_the_host(straw):
 
 
 def test_dalis_stream_outlives_a_refusal(monkeypatch):
-    """DALI lends its stream to a stream of CuPy's, which destroys what it still holds at its end."""
+    """DALI lends its stream to a stream of CuPy's, which ends what it still holds."""
     destroyed: list[int] = []
     entered: list[LentStream] = []
 
