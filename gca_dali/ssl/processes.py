@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+# What srun, mpirun and MPICH set, for each of the processes that they start.
+OTHER_RANKS = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -35,8 +37,21 @@ class Processes:
 
     @classmethod
     def from_environment(cls) -> Processes:
-        """Read the variables of `torchrun`; without them there is one process."""
+        """Read the variables of `torchrun`; without them there is one process.
+
+        Raises
+        ------
+        RuntimeError
+            If this is one of several processes that something else has started: each would do all
+            the work, in the same folder.
+        """
         if "TORCHELASTIC_RUN_ID" not in os.environ:
+            for name in OTHER_RANKS:
+                if os.environ.get(name, "0") != "0":
+                    raise RuntimeError(
+                        f"processes must be started by torchrun, got {name}={os.environ[name]}. "
+                        "Start one torchrun on each machine instead."
+                    )
             return cls()
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
         return cls(*(int(os.environ[name]) for name in names))

@@ -9,6 +9,7 @@ import torch
 from gca_dali.data.manifest import Manifest
 from gca_dali.loader import GCALoader
 from gca_dali.policy.view_policy import ViewPolicy
+from gca_dali.ssl.processes import Processes
 
 GLOBAL_BATCH = 8
 NUM_BATCHES = 5
@@ -80,3 +81,17 @@ def test_an_epoch_goes_on_with_another_rank_count(
     for loader in rest:
         loader.load_state_dict(states[0])
     _assert_same(alone[stop:], _see(rest, NUM_BATCHES - stop))
+
+
+def test_processes_of_another_launcher_are_refused(monkeypatch):
+    """Each of them would train the whole run into the same folder."""
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    assert Processes.from_environment() == Processes()
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    with pytest.raises(RuntimeError, match="started by torchrun, got SLURM_PROCID=3. Start one"):
+        Processes.from_environment()
+    for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert Processes.from_environment() == Processes(1, 2, 1, 2)
