@@ -19,9 +19,9 @@ from gca_dali import Manifest, ViewPolicy
 @pipeline_def(num_threads=4, device_id=None)
 def crops(files: list[str], masks: list[str], policy: ViewPolicy, size: int):
     """Return image and mask of a window, [size, size, 1], and whether the mask marks anything."""
-    labels = list(range(len(files)))
-    encoded, index = fn.readers.file(files=files, labels=labels, name="images")
-    encoded_masks, _ = fn.readers.file(files=masks, labels=labels, name="masks")
+    given = {"labels": list(range(len(files))), "pad_last_batch": True}
+    encoded, index = fn.readers.file(files=files, name="images", **given)
+    encoded_masks, _ = fn.readers.file(files=masks, name="masks", **given)
     images = fn.decoders.image(encoded, output_type=types.GRAY)
     marked = fn.decoders.image(encoded_masks, output_type=types.GRAY)
 

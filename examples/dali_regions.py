@@ -19,7 +19,9 @@ from gca_dali import Manifest, ViewPolicy
 @pipeline_def(num_threads=4, device_id=None)
 def regions(files: list[str], policy: ViewPolicy, size: int):
     """Return a region of each image, [size, size, 1], and where it lies."""
-    encoded, index = fn.readers.file(files=files, labels=list(range(len(files))), name="reader")
+    encoded, index = fn.readers.file(
+        files=files, labels=list(range(len(files))), pad_last_batch=True, name="reader"
+    )
     keys = gfn.keys(index, epoch=gfn.count_epochs(len(files)))
     saliency = gfn.saliency(keys, "centre")
     shapes = fn.peek_image_shape(encoded)

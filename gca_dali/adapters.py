@@ -92,7 +92,11 @@ def dali(loader: GCALoader) -> Adapter:
 
 
 def lightly(loader: GCALoader) -> Adapter:
-    """Yield ((view 0, view 1, …), labels, paths), as lightly's data sets do when collated."""
+    """Yield ((view 0, view 1, …), labels, paths), as lightly's data sets do when collated.
+
+    Views of the policy's dtype, [B, C, H, W] each; labels, int64, [B], -1 where there is none; B
+    paths, str, as the manifest has them.
+    """
     paths = loader.manifest.path
 
     def convert(batch: ViewBatch) -> tuple[tuple, Any, list[str]]:
@@ -102,14 +106,20 @@ def lightly(loader: GCALoader) -> Adapter:
 
 
 def solo_learn(loader: GCALoader) -> Adapter:
-    """Yield [indices, [view 0, view 1, …], labels], the batch of solo-learn's pre-training."""
+    """Yield [indices, [view 0, view 1, …], labels], the batch of solo-learn's pre-training.
+
+    Rows of the manifest, int64, [B]; views of the policy's dtype, [B, C, H, W] each; labels, int64,
+    [B], -1 where there is none.
+    """
     return Adapter(loader, lambda batch: [batch.index, list(batch.views), batch.label])
 
 
 def dino(loader: GCALoader) -> Adapter:
     """Yield (crops, labels), crops a flat list with the globals first, as DINO's data set does.
 
-    For policies whose first group holds the globals: `ViewPolicy.dino()`, `dinov2`, `gca_dino`.
+    Crops of the policy's dtype, [B, C, H, W] each, H and W differing between groups; labels, int64,
+    [B], -1 where there is none. For policies whose first group holds the globals:
+    `ViewPolicy.dino()`, `dinov2`, `gca_dino`.
     """
     return Adapter(loader, lambda batch: (list(batch.views), batch.label))
 

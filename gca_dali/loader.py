@@ -1,8 +1,7 @@
 """`GCALoader`: the iterator that training loops use.
 
 Enters: a manifest, a policy, a saliency source. Leaves: `ViewBatch`es, epoch after epoch, from a
-position that can be saved. The work is in `pipeline`; here is what goes on around it: epochs,
-early exits, resumes, and files that turn bad on the way.
+position that can be saved. Here is what goes on around `pipeline`: early exits, resumes, bad files.
 """
 
 from __future__ import annotations
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from gca_dali.steps.batch import ViewBatch
 
 
-
 class GCALoader:
     """Batches of gaze-conditioned views of a manifest's images.
 
@@ -56,14 +54,15 @@ class GCALoader:
     **options
         The fields of `LoaderConfig`, by name.
 
+    Attributes
+    ----------
+    device, epoch : str, "cpu" or "cuda:N"; int, the one that is running, or else the next
+    quarantine : Quarantine, path and reason of each file that is set aside
+
     Raises
     ------
-    TypeError
-        If there is no option of that name.
-    ValueError
-        If an option is out of range, or the policy needs saliency and there is none.
-    RuntimeError
-        If the device cannot be used.
+    TypeError, ValueError, FileNotFoundError, RuntimeError
+        If an option is unknown or out of range, maps are missing or wrong, or the device unusable.
 
     Examples
     --------
@@ -118,7 +117,11 @@ class GCALoader:
     def __iter__(self) -> Iterator[ViewBatch]:
         """Start an epoch; after `load_state_dict`, go on with the one that was interrupted.
 
-        An iterator that was left early is not to be used again when the next one has started.
+        Raises
+        ------
+        RuntimeError
+            If it is used after a newer iterator has started; if a file cannot be read and
+            `on_error` is "raise", or none can; or if the machine has a fault that does not pass.
         """
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0

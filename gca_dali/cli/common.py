@@ -69,7 +69,11 @@ class SourceOptions:
     ]
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="Select rows; several conditions must all hold."),
+        typer.Option(
+            metavar="COLUMN=VALUE",
+            help="Select rows; conditions on different columns must all hold, a column given twice "
+            "means either value.",
+        ),
     ] = None
     voi: Annotated[
         str | None,

@@ -103,6 +103,7 @@ def read_headers(
     progress: bool = False,
     allow_outside: bool = False,
     with_patient: bool = False,
+    voi: str = "auto",
 ) -> list[Header | Refused]:
     """Read many headers in parallel threads.
 
@@ -120,6 +121,9 @@ def read_headers(
         Follow paths and links that lead out of `root`.
     with_patient : bool
         Also read the patient identifiers of DICOM files.
+    voi : str
+        What will set the contrast of DICOM files: one without the window or table that it names is
+        refused. See :func:`gca_dali.image.voi.parse_voi`.
 
     Returns
     -------
@@ -140,7 +144,7 @@ def read_headers(
     outside = frozenset() if allow_outside else frozenset(find_outside(root, paths))
 
     def read_chunk(chunk: list[str]) -> list[Header | Refused]:
-        return [_read_or_refuse(root, path, path in outside, with_patient) for path in chunk]
+        return [_read_or_refuse(root, path, path in outside, with_patient, voi) for path in chunk]
 
     with ThreadPoolExecutor(workers) as pool:
         results = (item for chunk in pool.map(read_chunk, _split(paths)) for item in chunk)
@@ -212,14 +216,16 @@ def resolve_paths(paths: Iterable[str]) -> list[str]:
     return resolved
 
 
-def _read_or_refuse(root: Path, path: str, outside: bool, with_patient: bool) -> Header | Refused:
+def _read_or_refuse(
+    root: Path, path: str, outside: bool, with_patient: bool, voi: str
+) -> Header | Refused:
     if outside:
         return Refused(
             path, "leads out of the root folder; allow_outside=True (--allow-outside) lets it"
         )
     full = os.path.join(root, path)
     try:
-        return retried(lambda: read_header(full, with_patient=with_patient), full)
+        return retried(lambda: read_header(full, with_patient=with_patient, voi=voi), full)
     except MachineFaultError:
         raise
     except FileNotFoundError:

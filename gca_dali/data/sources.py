@@ -125,6 +125,7 @@ def _measure(root: Path, paths: list[str], refused: list[Refused], reading: Read
         progress=reading.progress,
         allow_outside=reading.allow_outside,
         with_patient=reading.dicom.with_patient,
+        voi=reading.dicom.voi,
     )
     refused = refused + [item for item in results if isinstance(item, Refused)]
     frames = [

@@ -1,7 +1,7 @@
 """Lesion boxes of a CSV, by row of a manifest.
 
-Enters: a CSV with path, x, y, w, h and, if it has them, label and is_abnormality. Leaves: lesions
-and other boxes per row, y before x. Next: the simulated reader.
+Enters: a CSV with path, x, y, w, h and, if it has it, is_abnormality; other columns are not read.
+Leaves: lesions and other boxes per row, y before x. Next: the simulated reader.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def read_boxes_csv(path: str | Path, rows: Rows) -> list[ImageBoxes]:
     path : str or Path
         Its paths are relative to its own folder and matched by resolved path; for a store they
         are those of the originals, as its manifest had them. Boxes of other images are passed
-        over. Without the column `is_abnormality` every box is a lesion.
+        over. x, y is the upper left corner, in pixels of the original image. Without the column
+        `is_abnormality` every box is a lesion, with it those that have 1 there.
     rows : Rows
         A manifest.
 

@@ -60,7 +60,7 @@ class Header:
     patient: str = ""
 
 
-def read_header(path: str | Path, *, with_patient: bool = False) -> Header:
+def read_header(path: str | Path, *, with_patient: bool = False, voi: str = "auto") -> Header:
     """Read the header of one image file; nothing of the size that it claims is allocated.
 
     Parameters
@@ -69,6 +69,9 @@ def read_header(path: str | Path, *, with_patient: bool = False) -> Header:
         A regular file.
     with_patient : bool
         Also read the patient identifier of a DICOM file.
+    voi : str
+        What will set the contrast of a DICOM file, which must have it: "window" or "lut". See
+        :func:`gca_dali.image.voi.parse_voi`.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def read_header(path: str | Path, *, with_patient: bool = False) -> Header:
         file.seek(0)
         try:
             if kind == "dicom":
-                header = _read_dicom(Path(path), state.st_size, with_patient)
+                header = _read_dicom(Path(path), state.st_size, with_patient, voi)
             else:
                 header = read_raster_header(file, kind, Path(path).suffix.lower())
         except (struct.error, EOFError):
@@ -198,11 +201,11 @@ def _read_png(file: BinaryIO, num_bytes: int) -> tuple[int, int, bool, int]:
     return (*_turn((height, width), exif), 16 if depth == 16 else 8)
 
 
-def _read_dicom(path: Path, num_bytes: int, with_patient: bool) -> Header:
+def _read_dicom(path: Path, num_bytes: int, with_patient: bool, voi: str) -> Header:
     from gca_dali.image.dicom import probe_dicom
 
     try:
-        header = probe_dicom(path, with_patient=with_patient)
+        header = probe_dicom(path, with_patient=with_patient, voi=voi)
     except UnreadableImageError as error:
         cause = (
             error.__cause__ if isinstance(error.__cause__, OSError) else None

@@ -110,9 +110,10 @@ def saliency(
     ----------
     keys : DataNode, int64, [2]
     source : SaliencySource
-        A table, an array [N, h, w], a folder of maps or "centre".
+        A table, an array [N, h, w] or "centre"; with a manifest also a folder of maps,
+        "mean:FOLDER", "stored" or a callable.
     manifest : Manifest, optional
-        Whose rows the keys count: for a folder, which knows maps by the paths of their images.
+        Whose rows the keys count: for sources that know maps by the images they are of.
     device : str
         "cpu" or "gpu": where the map is to be.
 
@@ -148,9 +149,10 @@ def predict_saliency(
     images : DataNode, uint8 | uint16, [H, W, 1]
     keys : DataNode, int64, [2]
     predictor : GazePredictor or PredictedTable
-        A predictor fills the table of the manifest, which outlives the process.
+        A predictor (or its file, or "knee") fills the table of the manifest, which outlives the
+        process.
     manifest : Manifest, optional
-        Whose rows the keys count.
+        Whose rows the keys count; for a predictor it must be given.
 
     Returns
     -------

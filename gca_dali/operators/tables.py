@@ -40,10 +40,21 @@ def check_has_map(table: SaliencyTable, index: np.ndarray) -> None:
 def open_table(source: SaliencySource, manifest: Manifest | None = None) -> SaliencyTable:
     """Return the table of a source of maps that needs no images.
 
+    Parameters
+    ----------
+    source : SaliencySource
+        A table, an array [N, h, w] or "centre"; with a manifest also a folder of maps,
+        "mean:FOLDER", "stored" (the maps of its store) or a callable, as `load_saliency` takes
+        them.
+    manifest : Manifest, optional
+        Whose rows the keys count.
+
     Raises
     ------
+    FileNotFoundError
+        If there is no such folder.
     TypeError, ValueError
-        If the source is none, or predicts, or finds maps by path and there is no manifest.
+        If the source is none, or predicts, or needs the manifest and there is none.
     """
     if isinstance(source, SaliencyTable):
         return source
@@ -54,12 +65,13 @@ def open_table(source: SaliencySource, manifest: Manifest | None = None) -> Sali
         return SaliencyTable(maps, np.arange(len(maps)))
     if source is None or find_predictor(source) is not None:
         raise TypeError(
-            f"source must be a table, an array, a folder of maps or 'centre', got "
-            f"{type(source).__name__}. predict_saliency asks a predictor."
+            "source must be a table, an array, a folder of maps, 'mean:FOLDER', 'stored', "
+            f"'centre' or a callable, got {type(source).__name__}. predict_saliency asks a "
+            "predictor."
         )
     if manifest is None:
         raise ValueError(
-            f"manifest must be given to find the maps of {source} by the paths of the images, got "
+            f"manifest must be given to find the maps of {source} by the images they are of, got "
             "None. Pass the Manifest whose rows the keys count."
         )
     return load_saliency(source, manifest)

@@ -93,6 +93,7 @@ def render_views(
     policy : ViewPolicy
         The policy of the windows; its dtype is that of the views.
     seed : int
+        As `sample_windows` had it.
     ranges : DataNode, float32, [2], on the CPU, optional
         Values that become black and white. By default the full range of 8 bits, the image's own
         of 16, 0 and 1 of floats.
@@ -140,13 +141,17 @@ def gaze_views(
 
     Parameters
     ----------
-    images, saliency, keys, policy, seed, ranges, **numbers
+    images : DataNode, uint8 | uint16 | float32, [H, W, 1]
+    saliency : DataNode, uint8, [h, w], on the device of the images
+    keys : DataNode, int64, [2], on the CPU
+    policy, seed, ranges, **numbers
         As in `sample_windows` and `render_views`.
 
     Returns
     -------
-    tuple of tuple of DataNode and Windows
-        The views of each group, and where they lie in the image as it was decoded.
+    tuple of tuple of DataNode, and Windows
+        The views of each group, float32 | float16, [views of the group, C, size, size], "FCHW", and
+        where they lie in the image as it was decoded; all on the device of the images.
 
     Raises
     ------

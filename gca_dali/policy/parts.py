@@ -24,6 +24,10 @@ class Crop:
     size_by : str
         "area": `size_range` is a share of the image, the aspect log-uniform (Szegedy et al.);
         "zoom": the image's sides over a zoom in `size_range`.
+    size_range : tuple of float
+        Least and greatest share of the area, in (0, 1], or zoom, from 1.
+    aspect_range : tuple of float
+        Least and greatest width over height of a window, in pixels of the image ("area" alone).
     tau : float
         Least share of the saliency mass that a window must hold (hold, rejection); 0 asks for none.
     rho : float
@@ -94,7 +98,17 @@ class Crop:
 class Cutout:
     """A black rectangle that hides at most `max_loss` of the view's saliency mass.
 
-    `side_range` is in shares of the view's sides (48 of 224 pixels are 0.214).
+    Attributes
+    ----------
+    probability : float
+        Of a view to have one.
+    side_range : tuple of float
+        Least and greatest height and width, drawn apart, in shares of the view's sides (48 of 224
+        pixels are 0.214).
+    max_loss : float
+        Most of the saliency mass of the view that it may hide; 1 looks at no saliency.
+    num_redraws : int
+        Rectangles that are tried; if all hide more, the view has none.
     """
 
     probability: float = 0.5

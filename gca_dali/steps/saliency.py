@@ -39,7 +39,8 @@ def load_saliency(source: SaliencySource, manifest: Manifest, keep: bool = True)
     source : SaliencySource
         None (no saliency); "stored" (the maps of a store); "centre" (a Gaussian prior); a folder of
         maps; "mean:FOLDER" (the mean of the maps of a folder, for all images); float or uint8
-        [N, h, w]; a callable that is given the absolute path of an image and returns its map; a
+        [N, h, w]; a callable that is given the absolute path of an image (`pathlib.Path`) and
+        returns the map of the whole image: float, [h, w] of any size, finite, not negative; a
         predictor: its object, its `.safetensors` file or "knee", the bundled one; or a table, which
         is returned.
     manifest : Manifest

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
@@ -23,6 +25,8 @@ from pydicom.uid import (
 )
 
 from benchmarks.fuzz_seeds import CODECS, encode_frame, make_dicom
+from dicom_codestreams import wrap_codestream
+from gca_dali.image.claims import UnreadableImageError
 from gca_dali.image.dicom import probe_dicom, read_dicom, stored_values
 from gca_dali.image.dicom.codestream import read_frame_shape
 
@@ -121,6 +125,49 @@ def test_frames(write):
         for frame in (3, -1):
             with pytest.raises(ValueError, match=rf"frame must be 0…2, got {frame}"):
                 read_dicom(path, frame=frame)
+
+
+def make_runs(pixels: np.ndarray, paddings: list[bytes]) -> bytes:
+    """Write a frame of run lengths with bytes behind each of its segments."""
+    planes = pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
+    parts = [
+        bytes(imagecodecs.packbits_encode(planes[first :: pixels.itemsize])) + padding
+        for first, padding in enumerate(paddings)
+    ]
+    starts = [64 + sum(map(len, parts[:number])) for number in range(len(parts))]
+    header = struct.pack("<16L", len(parts), *starts, *[0] * (15 - len(parts)))
+    return header + b"".join(parts)
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b"\0\0", bytes(3), bytes(64), bytes(4001)])
+def test_padding_behind_run_lengths(write, padding):
+    for pixels, paddings in (
+        (GREY8, [padding]),
+        (GREY12, [b"", padding]),
+        (GREY12, [padding, b""]),
+        (GREY12, [padding, padding]),
+    ):
+        runs = make_runs(pixels, paddings)
+        path = write(wrap_codestream(pixels, [runs], RLELossless))
+        values = stored_values(path)
+        assert values.dtype == pixels.dtype
+        np.testing.assert_array_equal(values, pixels)
+
+
+def test_too_few_or_hostile_run_lengths_are_refused(write):
+    whole = make_runs(GREY12, [b"", b""])
+    for cut in (2, 4, 40):
+        runs = whole[: len(whole) // 2 * 2 - cut]  # of even length, or a zero would be put behind
+        with pytest.raises(UnreadableImageError, match=r"in a segment of run|INPUT_CORRUPT"):
+            stored_values(write(wrap_codestream(GREY12, [runs], RLELossless)))
+    # 64 MiB out of 1 MiB.
+    path = write(wrap_codestream(GREY8, [make_runs(GREY8, [b"\x81\0" * (1 << 19)])], RLELossless))
+    tracemalloc.start()
+    with pytest.raises(UnreadableImageError, match="broken pixel data"):
+        stored_values(path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 8 << 20
 
 
 def test_colour_becomes_luma(write):

@@ -103,6 +103,40 @@ def test_inflation_has_a_limit(write, monkeypatch):
         read_dicom(write(data))
 
 
+def set_group_length(data: bytes, length: int | None) -> bytes:
+    """State another length of the file meta elements, or none."""
+    assert data[132:140] == b"\2\0\0\0UL\4\0"
+    stated = b"" if length is None else data[132:140] + struct.pack("<L", length)
+    return data[:132] + stated + data[144:]
+
+
+@pytest.mark.parametrize("length", [0, None, 10, 0xFFFF, 0xFFFFFFFF])
+def test_inflation_has_a_limit_whatever_the_group_length_says(write, monkeypatch, length):
+    pixels = np.arange(10_000).astype(np.uint8).reshape(100, 100)
+    data = make_dicom(pixels, syntax=DeflatedExplicitVRLittleEndian)
+    path = write(set_group_length(data, length))
+    np.testing.assert_array_equal(stored_values(path), pixels)
+    assert probe_dicom(path).transfer_syntax == DeflatedExplicitVRLittleEndian
+    monkeypatch.setattr("gca_dali.image.dicom.file._MAX_INFLATED_BYTES", 4096)
+    for reader in (probe_dicom, read_dicom):
+        with pytest.raises(UnreadableImageError, match="MiB when inflated"):
+            reader(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom tells of cut values
+def test_broken_file_meta_is_refused(write):
+    data = make_dicom(GREY8, syntax=DeflatedExplicitVRLittleEndian)
+    start = data.index(DeflatedExplicitVRLittleEndian.encode()) - 8
+    for place in range(144, start + 10):
+        for broken in (data[:place], data[:place] + b"\xff" * 8 + data[place + 8 :]):
+            try:
+                values = stored_values(write(broken))
+            except UnreadableImageError as error:
+                assert "\n" not in error.reason
+            else:  # what was broken was a value that nobody needs
+                np.testing.assert_array_equal(values, GREY8)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -8,9 +8,11 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -94,10 +96,14 @@ def make_headers() -> dict[str, bytes]:
     short = make_lut(0, np.arange(10))
     short.LUTDescriptor = [4096, 0, 16]
     elements.append({"ModalityLUTSequence": [short]})
+    empty = Dataset()
+    empty.LUTDescriptor = empty.LUTData = None
+    empty["LUTData"].VR = "OW"
+    elements.append({"VOILUTSequence": [empty], "WindowCenter": "9", "WindowWidth": "99"})
     return {
         f"{syntax.keyword} {number}": edit(make_dicom(GREY12, syntax=syntax), **one)
         for number, one in enumerate(elements)
-        for syntax in (ExplicitVRLittleEndian, RLELossless)
+        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless)
         # How many rows run lengths have only decoding tells.
         if syntax != RLELossless or one != {"Rows": 33}
     }

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
+from pydicom.filereader import _read_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
@@ -119,24 +120,25 @@ def open_dicom(path: str | Path, *, with_patient: bool = False) -> Iterator[Open
 
 
 def _inflate(stream: BinaryIO, name: str) -> BinaryIO:
-    head = stream.read(_PREAMBLE_BYTES + 12)
-    stream.seek(0)
-    if head[128:132] != b"DICM":
+    if stream.read(_PREAMBLE_BYTES)[128:] != b"DICM":
         raise UnreadableImageError(
             name,
             "a file without the DICOM header (128 bytes and 'DICM')",
             "Export it again as a DICOM file (Part 10).",
         )
-    (group_length,) = struct.unpack("<L", head[140:144]) if len(head) == 144 else (0,)
-    meta = stream.read(len(head) + min(group_length, 1 << 16))
-    if _DEFLATED not in meta:
-        stream.seek(0)
+    # pydicom would inflate without a limit. What it goes by is what its own parser finds in the
+    # file meta elements, whatever the group length before them says.
+    syntax = _read_file_meta_info(stream).get("TransferSyntaxUID")
+    num_meta_bytes = stream.tell()
+    stream.seek(0)
+    if syntax != DeflatedExplicitVRLittleEndian:
         return stream
-    # pydicom would inflate without a limit; the explicit coding is what lies inside.
+    meta = stream.read(num_meta_bytes)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     body = inflater.decompress(stream.read(), _MAX_INFLATED_BYTES)
     if inflater.unconsumed_tail:
         raise UnreadableImageError(name, f"over {_MAX_INFLATED_BYTES >> 20} MiB when inflated")
+    # The explicit coding is what lies inside.
     return io.BytesIO(meta.replace(_DEFLATED, _EXPLICIT) + body)
 
 

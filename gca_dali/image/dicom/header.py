@@ -29,6 +29,7 @@ from gca_dali.image.claims import UnreadableImageError, check_num_pixels
 
 # Nothing else is parsed, so no name, date or identifier is ever in memory.
 _KEYWORDS = (
+    "SOPClassUID",
     "PresentationLUTShape",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",

@@ -31,6 +31,11 @@ _BLANK_SHARE = 0.98
 # Of so many rows one is enough to see that a window shows something.
 _ROW_STEP = 16
 _MAX_RESCALE = 1e12
+_BEAM_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.12.1",  # X-ray angiography
+    "1.2.840.10008.5.1.4.1.1.12.2",  # radiofluoroscopy
+    "1.2.840.10008.5.1.4.1.1.12.3",  # angiography in two planes, retired
+)
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,31 @@ def find_levels(
     return pixels.codes, pixels.spread(levels), intensity
 
 
-def check_modality(dataset: Dataset, num_frames: int) -> None:
-    """Refuse a header whose modality table or rescale is broken: LutError."""
+def check_levels(dataset: Dataset, num_frames: int, voi: str) -> None:
+    """Refuse a header of which some frame has no grey levels, whatever its pixels are.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        Header of a grey image.
+    num_frames : int
+    voi : str
+        See `voi.parse_voi`. "window" and "lut" need what they name.
+
+    Raises
+    ------
+    LutError
+        If a modality table or rescale is broken, or a frame has not the window or table that was
+        asked for, or a broken one.
+    """
+    kind, number = parse_voi(voi)
     for frame in range(num_frames if dataset.get("PerFrameFunctionalGroupsSequence") else 1):
-        _apply_modality(dataset, frame, np.zeros(1, np.int64))
+        physical = _apply_modality(dataset, frame, np.zeros(1, np.int64))
+        group = find_functional_group(dataset, frame, "FrameVOILUTSequence")
+        if kind == "lut":
+            _apply_lut(group, dataset, physical, number)
+        elif kind == "window":
+            read_window(group, number)
 
 
 class _Counts:
@@ -156,13 +182,16 @@ def _find_padding(dataset: Dataset, stored: np.ndarray, dtype: np.dtype) -> np.n
 
 def _apply_modality(dataset: Dataset, frame: int, stored: np.ndarray) -> np.ndarray:
     group = find_functional_group(dataset, frame, "PixelValueTransformationSequence")
-    if group.get("ModalityLUTSequence"):
+    # There the table leads back to the intensity of the beam, and is not for display (PS3.3,
+    # C.8.7.1.1.2).
+    is_beam = str(dataset.get("SOPClassUID")) in _BEAM_CLASSES
+    if group.get("ModalityLUTSequence") and not is_beam:
         lut = read_lut(group.ModalityLUTSequence[0], dataset, int(stored.max()))
         return lut.entries[lut.find(stored)].astype(np.float64)
     slope = read_number(group, "RescaleSlope") or 1.0
     intercept = read_number(group, "RescaleIntercept") or 0.0
     # Far beyond what a detector gives; larger numbers would overflow further on.
-    if not max(abs(slope), abs(intercept)) < _MAX_RESCALE:
+    if not (abs(slope) < _MAX_RESCALE and abs(intercept) < _MAX_RESCALE):
         raise LutError(f"a rescale by {slope} and {intercept}")
     return stored * slope + intercept
 

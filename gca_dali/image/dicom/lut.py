@@ -63,8 +63,12 @@ def read_lut(item: Dataset, dataset: Dataset, largest_input: int) -> Lut:
     LutError
         If the table is incomplete.
     """
-    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
-    if descriptor is None or data is None or len(descriptor) != 3:
+    try:
+        descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
+    # pydicom raises anything on broken elements: the VR of implicit data hangs on the descriptor.
+    except Exception:
+        descriptor = data = None
+    if descriptor is None or data is None or np.size(descriptor) != 3:
         raise LutError("a lookup table without its descriptor or data")
     num_entries = int(descriptor[0]) or 1 << 16
     first = int(descriptor[1])
@@ -74,8 +78,10 @@ def read_lut(item: Dataset, dataset: Dataset, largest_input: int) -> Lut:
         syntax = UID(dataset.file_meta.TransferSyntaxUID)
         wide = "<u2" if syntax.is_little_endian else ">u2"
         # Entries of 8 bits may be packed two to a word.
-        is_packed = num_entries <= len(data) < 2 * num_entries
-        entries = np.frombuffer(data, "u1" if is_packed else wide)
+        packed_sizes = (num_entries, num_entries + num_entries % 2)
+        is_packed = len(data) in packed_sizes and len(data) < 2 * num_entries
+        whole = data if is_packed else data[: len(data) // 2 * 2]
+        entries = np.frombuffer(whole, "u1" if is_packed else wide)
     else:
         entries = np.atleast_1d(np.asarray(data, np.int64)) & 0xFFFF
     if len(entries) < num_entries:

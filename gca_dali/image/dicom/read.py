@@ -16,7 +16,7 @@ from pydicom.pixels.processing import apply_color_lut
 from gca_dali.image.claims import UnreadableImageError
 from gca_dali.image.dicom.file import OpenDicom, check_frames, open_dicom
 from gca_dali.image.dicom.header import DicomHeader
-from gca_dali.image.dicom.intensity import DicomIntensity, check_modality, find_levels
+from gca_dali.image.dicom.intensity import DicomIntensity, check_levels, find_levels
 from gca_dali.image.dicom.levels import look_up
 from gca_dali.image.dicom.lut import LutError
 from gca_dali.image.dicom.pixels import Allocate, decode_frame
@@ -128,7 +128,7 @@ def stored_values(path: str | Path, *, frame: int = 0) -> np.ndarray:
         return _decode(file, frame)[0]
 
 
-def probe_dicom(path: str | Path, *, with_patient: bool = False) -> DicomHeader:
+def probe_dicom(path: str | Path, *, with_patient: bool = False, voi: str = "auto") -> DicomHeader:
     """Read and check a header without decoding: what passes can be read, if its pixels are sound.
 
     Names, dates and identifiers are skipped in the file, not read and dropped.
@@ -139,6 +139,9 @@ def probe_dicom(path: str | Path, *, with_patient: bool = False) -> DicomHeader:
         A DICOM file.
     with_patient : bool
         Also return the patient identifier, which splits by patient need.
+    voi : str
+        What will set the contrast: a grey file, each frame of it, must have a window for "window",
+        a table for "lut". See `read_dicom`.
 
     Returns
     -------
@@ -146,20 +149,23 @@ def probe_dicom(path: str | Path, *, with_patient: bool = False) -> DicomHeader:
 
     Raises
     ------
+    ValueError
+        If `voi` is not allowed.
     UnreadableImageError
-        If it is no DICOM image, is cut short, claims more than 200 megapixels or stores pixels
-        that are not integers of at most 16 bits.
+        If it is no DICOM image, is cut short, claims more than 200 megapixels, stores pixels
+        that are not integers of at most 16 bits, or lacks the window or table that is asked for.
 
     Examples
     --------
     >>> probe_dicom("chest.dcm").bits_stored  # doctest: +SKIP
     12
     """
+    parse_voi(voi)
     with open_dicom(path, with_patient=with_patient) as file:
         check_frames(file)
         with _explained(file):
             if file.header.is_grey:
-                check_modality(file.dataset, file.header.num_frames)
+                check_levels(file.dataset, file.header.num_frames, voi)
             elif file.header.num_samples == 1:
                 apply_color_lut(np.zeros((1, 1), np.uint8), file.dataset)
         return file.header

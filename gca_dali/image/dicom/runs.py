@@ -46,10 +46,10 @@ def decode_runs(
     for plane, start, end in zip(
         planes.reshape(num_segments, -1), starts[:num_segments], ends, strict=True
     ):
-        part, out = memoryview(data)[start:end], plane.data
-        unpacked = imagecodecs.packbits_decode(part, out=out)  # pyright: ignore[reportArgumentType]
-        if len(unpacked) != plane.size:
-            raise ValueError(f"{len(unpacked)} of {plane.size} bytes in a segment of run lengths")
+        part = memoryview(data)[start:end]
+        num_unpacked = _unpack(part, plane)
+        if num_unpacked != plane.size:
+            raise ValueError(f"{num_unpacked} of {plane.size} bytes in a segment of run lengths")
     values = planes[:, 0]
     if num_bytes == 2:
         values = allocate((num_samples, header.height * header.width), np.uint16)
@@ -57,6 +57,19 @@ def decode_runs(
             join_bytes(planes[sample, 0], planes[sample, 1], values[sample])
     values = values.reshape(num_samples, header.height, header.width)
     return values[0] if num_samples == 1 else np.ascontiguousarray(np.moveaxis(values, 0, -1))
+
+
+def _unpack(part: memoryview, plane: np.ndarray) -> int:
+    """Unpack a segment into a plane, uint8, [N]; say how many bytes came, at most N."""
+    try:
+        return len(imagecodecs.packbits_decode(part, out=plane.data))  # pyright: ignore
+    except imagecodecs.PackbitsError:
+        # Padding behind the runs looks like more of them: two zeros are a run of one byte. Room for
+        # what padding gives, and not for the 64 bytes that each byte of a hostile segment may.
+        room = np.empty(plane.size + len(part), np.uint8)
+        unpacked = imagecodecs.packbits_decode(part, out=room.data)  # pyright: ignore
+        plane[: len(unpacked)] = unpacked[: plane.size]
+        return min(len(unpacked), plane.size)
 
 
 @borrowing
