@@ -154,6 +154,13 @@ def test_padding_behind_run_lengths(write, padding):
         np.testing.assert_array_equal(values, pixels)
 
 
+def test_last_run_may_go_beyond_the_pixels(write):
+    pixels = np.full((1, 300), 7, np.uint8)
+    runs = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\7" * 3
+    values = stored_values(write(wrap_codestream(pixels, [runs], RLELossless)))
+    np.testing.assert_array_equal(values, pixels)
+
+
 def test_too_few_or_hostile_run_lengths_are_refused(write):
     whole = make_runs(GREY12, [b"", b""])
     for cut in (2, 4, 40):

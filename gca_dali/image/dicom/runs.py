@@ -14,6 +14,8 @@ import numpy as np
 from gca_dali.image.dicom.header import DicomHeader
 from gca_dali_kernels.cpu.compiled import borrowing
 
+_MAX_RUN = 128
+
 
 def decode_runs(
     data: bytes, header: DicomHeader, allocate: Callable[..., np.ndarray] = np.empty
@@ -65,8 +67,8 @@ def _unpack(part: memoryview, plane: np.ndarray) -> int:
         return len(imagecodecs.packbits_decode(part, out=plane.data))  # pyright: ignore
     except imagecodecs.PackbitsError:
         # Padding behind the runs looks like more of them: two zeros are a run of one byte. Room for
-        # what padding gives, and not for the 64 bytes that each byte of a hostile segment may.
-        room = np.empty(plane.size + len(part), np.uint8)
+        # that and for the last run, but not for 64 bytes of each of a hostile segment.
+        room = np.empty(plane.size + len(part) + _MAX_RUN, np.uint8)
         unpacked = imagecodecs.packbits_decode(part, out=room.data)  # pyright: ignore
         plane[: len(unpacked)] = unpacked[: plane.size]
         return min(len(unpacked), plane.size)
