@@ -33,7 +33,7 @@ PROFILED = ("loader", "decode_only", "plan_views", "make_views", "rest")
 
 def audit_table(result: dict[str, Any]) -> list[str]:
     rows = [
-        "| policy | lesions kept | pairs that share one | mean area | below tau | view overlap |",
+        "| policy | lesions kept | pairs share one | mean area | below tau | pair IoU |",
         "|---|---|---|---|---|---|",
     ]
     for name, one in result["policies"].items():
@@ -45,7 +45,7 @@ def audit_table(result: dict[str, Any]) -> list[str]:
 
 def wide_table(result: dict[str, Any]) -> list[str]:
     """Return what `benchmarks.gaze.audit_wide` found, beside `random`."""
-    rows = ["| policy | mean area | view overlap | over `random` | grown |"]
+    rows = ["| policy | mean area | pair IoU | over `random` | grown |"]
     rows.append("|---|---|---|---|---|")
     base = result["policies"]["random"]["mean_pair_iou"]
     for name, one in result["policies"].items():

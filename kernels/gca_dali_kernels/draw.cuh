@@ -1,5 +1,5 @@
 // Size and place of a window, drawn from the words of a view; twin of Draw in
-// reference/sample_windows.py.
+// reference/draw.py.
 #pragma once
 
 #include "law.cuh"

@@ -1,4 +1,4 @@
-// The exact search for a window that holds enough; twin of Draw.search and Draw.grow.
+// The exact search for a window that holds enough; twin of reference/search.py.
 //
 // The mass is bilinear between places where an edge meets a cell border, so its greatest values lie
 // on the lattice of such places. A warp takes a lattice row, its lanes the columns. The whole block

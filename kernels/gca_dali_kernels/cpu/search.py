@@ -1,4 +1,4 @@
-"""The exact search for a window that holds tau, in Numba; twin of `Draw.search` and `Draw.grow`.
+"""The exact search for a window that holds tau, in Numba; twin of `reference.search`.
 
 The reference tries all places and all 256 sizes. Here a row or column of places whose strip of the
 map holds too little mass is skipped whole, and the growth is found by bisection: a larger window
