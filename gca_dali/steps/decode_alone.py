@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -35,46 +37,61 @@ main()
 """
 _START_SECONDS = 60
 _SECONDS_PER_FILE = 2
+_SECONDS_PER_LOOK = 0.1
+_SECONDS_TO_DIE = 1
 _MAX_TEXT_BYTES = 1 << 16
 _NICENESS = 10
 
 
-def decode_alone(files: list[str]) -> dict[str, list[str]]:
+def decode_alone(files: list[str], is_over: Callable[[], bool]) -> dict[str, list[str]]:
     """Return what is printed of each file.
 
     Parameters
     ----------
     files : list of str
         JPEG and PNG files.
+    is_over : callable
+        Asked ten times a second; when it returns True the process is killed.
 
     Returns
     -------
     dict of str to list of str
         Lines by file, each once. A file is missing if the process did not come to it: it found no
-        memory, or crashed.
+        memory, crashed, or was killed.
     """
     if not files:
         return {}
-    limit = _START_SECONDS + _SECONDS_PER_FILE * len(files)
-    try:
-        done = subprocess.run(
-            child_command(_BOOT),
-            input=json.dumps([os.path.abspath(file) for file in files]).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=limit,
-            check=False,
-        )
-        replies = done.stdout
-    except subprocess.TimeoutExpired as error:
-        replies = error.stdout or b""
-    except OSError:
-        replies = b""
+    request = json.dumps([os.path.abspath(file) for file in files]).encode()
+    end = monotonic() + _START_SECONDS + _SECONDS_PER_FILE * len(files)
+    replies = b""
+    with suppress(OSError):  # no process can be had
+        replies = _converse(request, lambda: is_over() or monotonic() > end)
     said = {}
     for file, line in zip(files, replies.splitlines(), strict=False):
         with suppress(ValueError):  # cut off by the end of the process
             said[file] = json.loads(line)
     return said
+
+
+def _converse(request: bytes, is_over: Callable[[], bool]) -> bytes:
+    child = subprocess.Popen(
+        child_command(_BOOT),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the run
+    )
+    rest: bytes | None = request
+    while True:
+        try:
+            return child.communicate(rest, _SECONDS_PER_LOOK)[0]
+        except subprocess.TimeoutExpired as error:
+            rest, replies = None, error.stdout or b""
+        if is_over():
+            child.kill()
+            with suppress(subprocess.TimeoutExpired):  # it hangs in a file system
+                replies = child.communicate(timeout=_SECONDS_TO_DIE)[0]
+            return replies
 
 
 def main() -> None:

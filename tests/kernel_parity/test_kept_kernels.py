@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (
     "import numpy as np\n"
     "from gca_dali_kernels.cpu import integrate_maps as module\n"
+    "from gca_dali_kernels.cpu.ahead import is_kept\n"
+    "is_kept(module.integrate_part)\n"
     "maps = np.ones((1, 64, 64), np.uint8)\n"
     "print(module.__file__, int(module.integrate_maps(maps)[0].max()))\n"
     "from gca_dali_kernels.cpu import compiled\n"
@@ -118,6 +120,23 @@ def test_a_full_disk_costs_no_more_than_the_time(copied, tmp_path):
         assert cache == [str(mounted.folder / "numba")]
     (line,) = errors.splitlines()
     assert "compiled kernels are kept in memory" in line and "No space left on device" in line
+
+
+@pytest.mark.parametrize(("pattern", "kept_share"), [("*.nbi", 0.0), ("*.nbc", 0.5)])
+def test_what_a_power_loss_cut_off_is_written_anew_and_one_line_says_so(
+    copied, tmp_path, pattern, kept_share
+):
+    folder = tmp_path / "numba"
+    run(copied, NUMBA_CACHE_DIR=str(folder))
+    sound = {path: path.read_bytes() for path in folder.rglob(pattern)}
+    assert sound
+    for path, content in sound.items():
+        path.write_bytes(content[: int(len(content) * kept_share)])
+    _, errors = run(copied, NUMBA_CACHE_DIR=str(folder))
+    (line,) = errors.splitlines()
+    assert "compiled kernels are damaged" in line and str(folder) in line
+    assert all(path.stat().st_size > 0.9 * len(content) for path, content in sound.items())
+    assert run(copied, NUMBA_CACHE_DIR=str(folder))[1] == ""
 
 
 def test_a_user_without_a_home_has_a_folder_all_the_same(monkeypatch):

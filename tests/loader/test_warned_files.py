@@ -7,15 +7,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from gca_dali import GCALoader, Manifest, ViewPolicy
+from gca_dali.steps import decode_alone as decode_alone_module
 from gca_dali.steps import warned
 from gca_dali.steps.decode_alone import decode_alone
 from odd_images import chunk, jpeg, make_image, png
 
+LINE = "Corrupt JPEG data: of a file of long ago"
 EXTRA = b"\1\2\3\4\5\6\7"
 EPOCHS = """
 import ctypes, sys
@@ -24,9 +29,20 @@ manifest = Manifest.from_folder(sys.argv[1])
 loader = GCALoader(manifest, ViewPolicy.random(size=8), batch_size=2, device="cpu", drop_last=False)
 libc = ctypes.CDLL(None)
 """
+# A child that says nothing for a minute, which the end of the run would not wait for.
+STUCK = """
+import time
+from gca_dali.steps import decode_alone, warned
+decode_alone._BOOT = "import time; time.sleep(60)"
+warned._SECONDS_AT_END = 1
+list(loader), list(loader)
+assert warned._watch()._thread.is_alive()
+print(time.time())
+"""
 TWO_EPOCHS = EPOCHS + "print(sum(len(batch.index) for _ in range(2) for batch in loader))\n"
 HELD = """
-import ctypes, os, sys
+import ctypes, logging, os, sys
+logging.disable()  # of kernels that are compiled
 from gca_dali.steps.held_lines import HeldLines
 libc = ctypes.CDLL(None)
 libc.freopen.restype = ctypes.c_void_p
@@ -34,6 +50,21 @@ lines = HeldLines()
 stderr = lambda: ctypes.c_void_p(ctypes.c_void_p.in_dll(libc, "stderr").value)
 say = lambda text: libc.fputs(text, stderr())
 """
+
+
+class Lines:
+    """A decoder that speaks all the time."""
+
+    def take(self) -> list[str]:
+        return [LINE]
+
+    def let_go(self) -> None:
+        pass
+
+
+def finish(watch: warned.Watch) -> None:
+    assert watch._thread is not None
+    watch._thread.join()
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -51,6 +82,15 @@ def folder(tmp_path):
     (tmp_path / "text.png").write_bytes(png(make_image(), before=chunk(b"tEXt", b"a\0b", damage=1)))
     (tmp_path / "sound.png").write_bytes(png(make_image()))
     return tmp_path
+
+
+@pytest.fixture
+def watch(monkeypatch) -> Iterator[warned.Watch]:
+    """The watch of this process, which hears a line at every look."""
+    watch = warned.Watch(Lines())  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(warned, "_watch", lambda: watch)
+    yield watch
+    atexit.unregister(watch._end)
 
 
 def test_each_file_is_named_once_in_two_epochs_and_no_line_is_without_a_name(folder):
@@ -146,34 +186,20 @@ def test_where_stderr_cannot_be_replaced_the_loader_runs_without(folder, monkeyp
     monkeypatch.setattr(warned, "HeldLines", refuse)
     warned._watch.cache_clear()
     try:
-        loader = GCALoader(
-            Manifest.from_folder(folder),
-            ViewPolicy.random(size=8),
-            batch_size=2,
-            device="cpu",
-            drop_last=False,
-        )
+        manifest, policy = Manifest.from_folder(folder), ViewPolicy.random(size=8)
+        loader = GCALoader(manifest, policy, batch_size=2, device="cpu", drop_last=False)
         assert sum(len(batch.index) for batch in loader) == 5
     finally:
         warned._watch.cache_clear()
 
 
-def test_only_late_batches_are_suspected_however_often_decoders_speak(folder, monkeypatch):
+def test_only_late_batches_are_suspected_however_often_decoders_speak(folder, watch, monkeypatch):
     asked: list[str] = []
 
-    class Lines:
-        def take(self) -> list[str]:
-            return ["Corrupt JPEG data: of a file of long ago"]
-
-        def let_go(self) -> None:
-            pass
-
-    def decode_alone(files: list[str]) -> dict[str, list[str]]:
+    def decode_alone(files: list[str], _: object) -> dict[str, list[str]]:
         asked.extend(files)
-        return {}
+        return {file: [] for file in files}
 
-    watch = warned.Watch(Lines())  # pyright: ignore[reportArgumentType]
-    monkeypatch.setattr(warned, "_watch", lambda: watch)
     monkeypatch.setattr(warned, "decode_alone", decode_alone)
     manifest = Manifest.from_folder(folder)
     served = warned.Served(manifest)
@@ -182,16 +208,82 @@ def test_only_late_batches_are_suspected_however_often_decoders_speak(folder, mo
         served.look()
         served.note(np.array([2, 2]))
     assert served.names() == {manifest.files[2]: manifest.path[2]}
-    watch._thread.shutdown()
-    atexit.unregister(watch._end)
-    assert set(asked) == set(manifest.files[:3])
+    finish(watch)
+    served.look()
+    finish(watch)
+    assert sorted(asked) == sorted(manifest.files[:3])
+
+
+def test_the_end_does_not_wait_for_a_process_that_is_stuck(folder):
+    done = run(EPOCHS + STUCK, folder)
+    assert done.returncode == 0, done.stderr
+    assert time.time() - float(done.stdout) < 20
+    assert "of 5 images could not be asked" in done.stderr
+    assert warned._SECONDS_AT_END + warned._SECONDS_TO_STOP < 30
+
+
+def test_a_stopped_process_is_replaced_at_the_end(folder, watch, monkeypatch, caplog):
+    def decode_alone(files: list[str], is_over: Callable[[], bool]) -> dict[str, list[str]]:
+        while len(files) > 1 and not is_over():
+            time.sleep(0.01)
+        return {files[0]: [LINE]}
+
+    monkeypatch.setattr(warned, "decode_alone", decode_alone)
+    manifest = Manifest.from_folder(folder)
+    served = warned.Served(manifest)
+    served.note(np.array([0, 1]))
+    served.look()
+    watch._end()
+    assert caplog.messages == [f"{path}: {LINE}" for path in manifest.path[:2]]
+
+
+def test_no_more_than_a_thousand_files_wait_behind_a_slow_process(watch, monkeypatch, caplog):
+    asked: list[int] = []
+
+    def decode_alone(files: list[str], is_over: Callable[[], bool]) -> dict[str, list[str]]:
+        asked.append(len(files))
+        while not is_over():
+            time.sleep(0.01)
+        return {}
+
+    monkeypatch.setattr(warned, "decode_alone", decode_alone)
+    monkeypatch.setattr(warned, "_SECONDS_AT_END", 0)
+    names = [f"{i}.jpg" for i in range(5000)]
+    rows = SimpleNamespace(files=names, path=names, format=["jpeg"] * len(names), places=None)
+    served = warned.Served(rows)  # pyright: ignore[reportArgumentType]
+    for index in np.arange(len(names)).reshape(100, 50):
+        served.note(index)
+        served.look()
+    assert len(watch._suspects) <= warned._NUM_SUSPECTS
+    watch._end()
+    assert asked[1:] == [warned._NUM_AT_END]
+    assert caplog.messages == [f"{LINE} (5000 of 5000 images could not be asked)"]
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_files_that_were_not_asked_are_no_silent_ones(folder, watch, monkeypatch, caplog, share):
+    asked: list[int] = []
+
+    def decode_alone(files: list[str], _: object) -> dict[str, list[str]]:
+        asked.append(len(files))
+        return {file: [] for file in files[: int(len(files) * share)]}
+
+    monkeypatch.setattr(warned, "decode_alone", decode_alone)
+    served = warned.Served(Manifest.from_folder(folder))
+    served.note(np.arange(4))
+    for _ in range(21):
+        served.look()
+        finish(watch)
+    assert caplog.messages == [f"{LINE} ({4 - int(4 * share)} of 4 images could not be asked)"]
+    # Three times in a row without an answer, and no more.
+    assert [num for num in asked if num] == ([4, 2, 1, 1, 1] if share else [4, 4, 4])
 
 
 def test_decoded_alone_each_file_has_its_own_lines(folder):
     broken = folder / "broken.png"
     broken.write_bytes((folder / "sound.png").read_bytes()[:60])
     files = [str(folder / name) for name in ("text.png", "none.jpg", "broken.png", "sound.jpg")]
-    said = decode_alone(files)
+    said = decode_alone(files, lambda: False)
     assert list(said) == files
     assert said[files[0]] == ["libpng warning: tEXt: CRC error"]
     assert said[files[1]] == said[files[3]] == []
@@ -199,4 +291,10 @@ def test_decoded_alone_each_file_has_its_own_lines(folder):
 
 def test_a_process_that_does_not_start_says_of_no_file(monkeypatch):
     monkeypatch.setattr(sys, "executable", os.devnull)
-    assert decode_alone(["a.jpg"]) == {}
+    assert decode_alone(["a.jpg"], lambda: False) == {}
+
+
+def test_ctrl_c_is_not_for_the_process(monkeypatch):
+    monkeypatch.setattr(decode_alone_module, "_BOOT", "import os; print([os.getsid(0)])")
+    (group,) = decode_alone(["a.jpg"], lambda: False)["a.jpg"]
+    assert group != os.getsid(0)

@@ -79,5 +79,5 @@ def is_kept(kernel: Any) -> bool:
     processor = kernel.targetctx.codegen().magic_tuple()
     try:
         return any(kept_for == processor for _, kept_for, _ in index._load_index())
-    except OSError:
-        return False  # the disk fails; what it would cost is told where it is needed
+    except Exception:  # the disk fails, or the file is damaged: told where the kernel is needed
+        return False

@@ -51,6 +51,14 @@ def _tell(why: str) -> None:
         )
 
 
+def _tell_damaged(where: str) -> None:
+    """Say once that what was kept is compiled once more."""
+    if not _said_damaged:
+        _said_damaged.append(where)
+        LOG.warning("compiled kernels are damaged and are compiled once more: %s", where)
+
+
+_said_damaged: list[str] = []
 _said: list[str] = []
 config: Any = numba_config  # whose names Numba makes as it is imported
 
@@ -70,7 +78,10 @@ def forget_stale(package: Path, cache: Path | None = None) -> None:
 
 
 class KeptKernel(FunctionCache):
-    """What Numba keeps of one kernel; a disk that fails costs the time to compile, no more."""
+    """What Numba keeps of one kernel; a disk that fails costs the time to compile, no more.
+
+    Nor does a damaged file: what a power loss left empty or cut is written anew.
+    """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was kept, or None."""
@@ -78,11 +89,19 @@ class KeptKernel(FunctionCache):
             return super().load_overload(sig, target_context)
         except OSError as error:
             _tell(f"{self.cache_path}: {error.strerror}")
+        except Exception as error:  # Numba unpickles: cut files raise almost anything
+            _tell_damaged(f"{self.cache_path}: {error!r}")
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled."""
         try:
-            super().save_overload(sig, data)
+            try:
+                super().save_overload(sig, data)
+            except OSError:
+                raise
+            except Exception:  # the index is damaged, which Numba reads here too
+                self.flush()
+                super().save_overload(sig, data)
         except OSError as error:
             _tell(f"{self.cache_path}: {error.strerror}")
 
