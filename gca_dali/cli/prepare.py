@@ -46,6 +46,10 @@ def prepare(
     if store is None:
         if not verify:
             raise typer.BadParameter("STORE must be named, or --verify given for a store.")
+        if "://" in str(source.manifest):
+            raise typer.BadParameter(
+                f"the store must lie on a disk for --verify, got {source.manifest}. Copy it first."
+            )
         return _verify(Path(source.manifest), {}, [])
     manifest = source.open()
     drawn = None if boxes is None else read_boxes_csv(boxes, manifest)

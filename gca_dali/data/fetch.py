@@ -168,7 +168,8 @@ def read_row(rows: Rows, row: int) -> np.ndarray:
 
             return ShardFetcher(rows.places).read(row)
         if rows.format[row] in WORKER_FORMATS:
-            return read_untrusted(rows.files[row], frame=int(rows.frame[row]), voi=rows.voi)[0]
-        return read_image(rows.files[row])
+            return read_untrusted(file, frame=int(rows.frame[row]), voi=rows.voi)[0]
+        return read_image(file)
 
+    file = rows.file_of(row)
     return retried(read, str(rows.path[row]))

@@ -57,7 +57,7 @@ def write_parquet(rows: Rows, path: Path) -> None:
 
     about = {
         "version": _VERSION,
-        "root": Path(os.path.relpath(rows.root, path.parent)).as_posix(),
+        "root": _relative_root(rows.root, path.parent),
         "voi": rows.voi,
         "classes": list(rows.classes),
         "refused": [[item.path, item.reason] for item in rows.refused],
@@ -67,6 +67,17 @@ def write_parquet(rows: Rows, path: Path) -> None:
     needed = f"{path.name} of {len(table):,} rows"
     with explained_disk(path.parent, needed), replace_file(path) as partial:
         pq.write_table(table, partial, compression="zstd")
+
+
+def _relative_root(root: Path, folder: Path) -> str:
+    """Return the way from a folder to the images, as the kernel goes it: links before "..".
+
+    Below the folder links are kept as they are, so that both can move together.
+    """
+    way = Path(os.path.relpath(root, folder))
+    if ".." in way.parts:
+        way = Path(os.path.relpath(os.path.realpath(root), os.path.realpath(folder)))
+    return way.as_posix()
 
 
 def read_parquet(path: Path, root: str | Path | None, allow_outside: bool) -> dict:

@@ -110,7 +110,9 @@ class Rows:
 
     def __post_init__(self) -> None:
         if self.places is None:
-            object.__setattr__(self, "root", Path(os.path.abspath(self.root)))
+            # "link/.." is not where the link lies: the kernel, which opens the files, says where.
+            find = os.path.realpath if ".." in Path(self.root).parts else os.path.abspath
+            object.__setattr__(self, "root", Path(find(self.root)))
         parse_voi(self.voi)
         num_rows = len(self.path)
         # What was left out is unknown in every row.
@@ -185,6 +187,10 @@ class Rows:
     def files(self) -> list[str]:
         """Absolute path of each image, in row order."""
         return [os.path.join(self.root, path) for path in self.path.tolist()]
+
+    def file_of(self, row: int) -> str:
+        """Absolute path of one image."""
+        return os.path.join(self.root, str(self.path[row]))
 
     @property
     def stretched(self) -> np.ndarray:

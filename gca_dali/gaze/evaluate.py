@@ -102,13 +102,16 @@ def evaluate_maps(
         for source, maps in sources.items()
     }
     fixated = [np.zeros((0, 2), np.int64) if cells is None else cells[name] for name in names]
-    pool = _pool_others(fixated)
+    owner = np.repeat(np.arange(len(fixated)), [len(cells) for cells in fixated])
+    pool = np.concatenate(fixated)
+    rows_of: dict[str, list[dict[str, float]]] = {source: [] for source in every}
+    for i in range(len(names)):
+        others = pool[owner != i]
+        for source, maps in every.items():
+            row = _score_image(maps[i], recorded[i], fixated[i], others, every[prior][i])
+            rows_of[source].append(row)
     scores: dict[str, dict[str, np.ndarray]] = {}
-    for source, maps in every.items():
-        rows = [
-            _score_image(maps[i], recorded[i], fixated[i], pool[i], every[prior][i])
-            for i in range(len(names))
-        ]
+    for source, rows in rows_of.items():
         wanted = MAP_METRICS if cells is None else (*MAP_METRICS, *FIXATION_METRICS)
         scores[source] = {metric: np.array([row[metric] for row in rows]) for metric in wanted}
     groups = np.array(names) if groups is None else np.asarray(groups)
@@ -163,13 +166,6 @@ def _score_image(
         if len(other_cells):
             row["auc_shuffled"] = metrics.auc_shuffled(saliency, cells, other_cells)
     return row
-
-
-def _pool_others(fixated: list[np.ndarray]) -> list[np.ndarray]:
-    """Return for each image the fixated cells of all the others, [G, 2]."""
-    owner = np.repeat(np.arange(len(fixated)), [len(cells) for cells in fixated])
-    pool = np.concatenate(fixated) if fixated else np.zeros((0, 2), np.int64)
-    return [pool[owner != i] for i in range(len(fixated))]
 
 
 def _as_entry(interval: tuple[float, float, float]) -> dict[str, Any]:

@@ -5,11 +5,12 @@ Enters: a folder and settings. Leaves: `store.json`, unfinished. Next: `run` wri
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
 from gca_dali.prepare.files import replace_whole
-from gca_dali.store.layout import ABOUT, About, Settings
+from gca_dali.store.layout import ABOUT, About, Part, Settings
 
 
 def begin_store(folder: Path, settings: Settings) -> None:
@@ -47,6 +48,16 @@ def begin_store(folder: Path, settings: Settings) -> None:
 
 
 def read_finished(folder: Path, settings: Settings) -> About | None:
-    """Return what a finished store says, or None if it is not finished."""
+    """Return what a finished store says, or None if it is not finished, or not as it says."""
     about = About.from_json((folder / ABOUT).read_bytes(), str(folder / ABOUT))
-    return None if about.index is None else about
+    if about.index is None:
+        return None
+    parts = [about.index, *about.shards, *([about.maps] if about.maps else [])]
+    return about if all(_is_there(folder, part) for part in parts) else None
+
+
+def _is_there(folder: Path, part: Part) -> bool:
+    try:
+        return os.stat(folder / part.name).st_size == part.num_bytes
+    except FileNotFoundError:
+        return False

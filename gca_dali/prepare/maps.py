@@ -84,7 +84,7 @@ def _predict_rest(table: PredictedTable, manifest: Manifest) -> dict[int, str]:
     absent, patience = {}, Patience()
     for row in table.missing(np.arange(len(manifest))).tolist():
         try:
-            image = patience.call(lambda row=row: manifest.read(row), manifest.files[row])
+            image = patience.call(lambda row=row: manifest.read(row), manifest.file_of(row))
         except (UnreadableImageError, OSError) as error:
             absent[row] = getattr(error, "reason", None) or describe(error)
         else:

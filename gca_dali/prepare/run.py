@@ -25,7 +25,7 @@ from gca_dali.prepare.maps import collect_maps
 from gca_dali.prepare.options import Share as Share
 from gca_dali.prepare.options import StoreOptions as StoreOptions
 from gca_dali.prepare.sample import SampleMaker
-from gca_dali.prepare.shard import read_list, write_shard
+from gca_dali.prepare.shard import is_made, read_list, write_shard
 from gca_dali.store.layout import About, Settings
 from gca_dali_kernels.cpu.parallel import num_cores
 
@@ -110,7 +110,7 @@ def prepare_store(
         remove_partial(folder)
         lists = {number: read_list(folder, number) for number in range(settings.num_shards)}
         mine = range(share.rank, settings.num_shards, share.world_size)
-        missing = [number for number in mine if lists[number] is None]
+        missing = [number for number in mine if not is_made(lists[number])]
         rows = [row for number in missing for row in settings.rows_of(number)]
         num_workers = share.num_workers or num_cores()
         with DecoderPool(num_workers) as pool, ThreadPoolExecutor(num_workers) as threads:
@@ -121,7 +121,8 @@ def prepare_store(
             for number in missing:
                 part = islice(samples, len(settings.rows_of(number)))
                 write_shard(folder, number, part, settings.encoding)
-        about = read_finished(folder, settings) or finish_store(folder, manifest, settings)
+        done = None if missing else read_finished(folder, settings)
+        about = done or finish_store(folder, manifest, settings)
     return Prepared(about, len(rows), tuple(_find_faults(folder, manifest, mine)))
 
 

@@ -18,6 +18,8 @@ from gca_dali.data.fetch import PathFetcher
 from gca_dali.image.claims import UnreadableImageError
 from gca_dali.store.encoding import encode_pixels
 
+NOT_OPENED = "it cannot be opened"  # how such a fault begins, which the next run tries to mend
+
 if TYPE_CHECKING:
     from gca_dali.data.manifest import Manifest
     from gca_dali.image.untrusted import DecoderPool
@@ -90,7 +92,7 @@ class SampleMaker:
         except Exception as error:
             reason = getattr(error, "reason", None) or describe(error)
             if isinstance(error, OSError):
-                reason = f"it cannot be opened: {reason}"
+                reason = f"{NOT_OPENED}: {reason}"
             return Sample(row, fault=reason)
         if self.maps is not None and row in self.maps.absent:
             return Sample(row, fault=f"no map could be predicted: {self.maps.absent[row]}")

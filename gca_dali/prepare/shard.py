@@ -17,7 +17,7 @@ from typing import Any
 from gca_dali.common.machine import retried
 from gca_dali.prepare.archive import add_member, end_archive
 from gca_dali.prepare.files import replace_whole
-from gca_dali.prepare.sample import Sample
+from gca_dali.prepare.sample import NOT_OPENED, Sample
 from gca_dali.store.layout import Part, name_members, name_shard
 
 _NO_PLACE = {"offset": 0, "length": 0, "checksum": 0, "map_offset": 0}
@@ -76,6 +76,11 @@ def read_list(folder: Path, number: int) -> tuple[Part, list[dict[str, Any]]] | 
         return (part, list(content["samples"])) if whole else None
     except (OSError, KeyError, TypeError, ValueError):
         return None
+
+
+def is_made(found: tuple[Part, list[dict[str, Any]]] | None) -> bool:
+    """Tell whether a shard is there; one with a file that could not be opened is tried again."""
+    return found is not None and not any(p["fault"].startswith(NOT_OPENED) for p in found[1])
 
 
 def list_of(path: Path) -> Path:

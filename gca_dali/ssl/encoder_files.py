@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONFIG_KEY = "gca_dali_encoder"
 SUFFIXES = (".safetensors", ".onnx")
 _PREFIX = "encoder."
+# DINO's features are its teacher's (Caron et al., 2021).
+_PREFIX_OF_DINO = "slow_encoder."
 
 
 def load_encoder(path: str | Path) -> nn.Module:
@@ -137,10 +139,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
         fields = json.loads(header[CONFIG_KEY]) if CONFIG_KEY in header else None
         return load_file(path), fields
     state = read_state(path)
+    prefix = _PREFIX_OF_DINO if state.get("config", {}).get("method") == "dino" else _PREFIX
     weights = {
-        name.removeprefix(_PREFIX): value
+        name.removeprefix(prefix): value
         for name, value in state.get("module", {}).items()
-        if name.startswith(_PREFIX)
+        if name.startswith(prefix)
     }
     return weights, state.get("config", {}).get("encoder")
 

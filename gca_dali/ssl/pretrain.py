@@ -6,6 +6,7 @@ with the loader's state for an exact resume, and logs. Next: `probe` says what t
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_NAME = "last.safetensors"
 _CHECKPOINT_EVERY_SECONDS = 120.0
+_log = logging.getLogger("gca_dali")
 _LOG_EVERY_STEPS = 10
 _NUM_LOOKS = 10
 
@@ -200,7 +202,7 @@ class _Driver:
         due = run.batch == run.num_batches and (last or num_epochs % self._watch_every == 0)
         if not due or self._watch_encoder is None:
             return {}
-        numbers = self._watch_encoder(run.method.encoder)
+        numbers = self._watch_encoder(run.method.features_encoder)
         self._meter.leave_out()
         return numbers
 
@@ -223,6 +225,14 @@ class _Driver:
 
     def _save(self) -> None:
         if not self.run.fabric.is_global_zero:
+            return
+        if not all(bool(weights.isfinite().all()) for weights in self.run.method.parameters()):
+            # The loss may be finite still; the next look at it ends the run.
+            _log.warning(
+                "weights are not finite after step %d: %s stays as it was saved before",
+                self.run.step,
+                self.checkpoint,
+            )
             return
         write_state(self.checkpoint, self.run.state(), _way_on(self.checkpoint.parent))
         self._saved_seconds = time.monotonic()

@@ -147,7 +147,7 @@ def launch_fabric(device: str, precision: str) -> Fabric:
         raise ValueError(f"precision must be one of {listed}, got {precision!r}. Use auto.")
     accelerator = choose_training_device(device)
     if precision == "auto":
-        halves = accelerator == "cuda" and torch.cuda.is_bf16_supported()
+        halves = accelerator == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         precision = "bfloat16" if halves else "float32"
     processes = Processes.from_environment()
     several = processes.world_size > 1

@@ -82,7 +82,7 @@ def compare(first: Predictions, second: Predictions, seed: int = 0) -> dict[str,
     -------
     dict of dict
         For each metric: difference (first − second), its ci95, and p, the two-sided share of
-        resamples on the other side of zero.
+        resamples on the other side of zero, never 0; NaN where the metric is undefined.
 
     Raises
     ------
@@ -100,11 +100,13 @@ def compare(first: Predictions, second: Predictions, seed: int = 0) -> dict[str,
     report = {}
     for name in METRICS:
         difference = resampled[0][name] - resampled[1][name]
-        tails = np.mean(difference <= 0), np.mean(difference >= 0)
+        known = difference[np.isfinite(difference)]
+        tail = min((known <= 0).sum(), (known >= 0).sum())
         report[name] = {
             "difference": float(whole[0][name][0] - whole[1][name][0]),
             "ci95": _interval(difference),
-            "p": float(min(1.0, 2 * min(tails))),
+            # As many resamples as there are cannot tell less than one of them.
+            "p": float(min(1.0, 2 * (1 + tail) / (1 + len(known)))) if len(known) else float("nan"),
         }
     return report
 

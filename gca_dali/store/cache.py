@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ LOG = logging.getLogger("gca_dali")
 DEFAULT_BYTES = 8 << 30
 _COUNT = "size"
 _NUM_DIGITS = 20
+_RECOUNT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,21 @@ class StoreCache:
 
         A cache that cannot be written costs time and nothing else; the log says so once.
         """
+        partial = self.folder / f".{name}.{os.getpid()}"
         try:
-            if zlib.crc32(data) == checksum and self._claim(len(data)):
-                partial = self.folder / f".{name}.{os.getpid()}"
+            if zlib.crc32(data) == checksum and self._claim(name, len(data)):
                 partial.write_bytes(data)
                 os.replace(partial, self.folder / name)
         except OSError as error:
             _tell(str(self.folder), error.strerror or str(error))
+            with suppress(OSError):
+                partial.unlink()
 
-    def _claim(self, num_bytes: int) -> bool:
+    def _claim(self, name: str, num_bytes: int) -> bool:
         """Add to the number of bytes kept, under a lock; False where it would grow too large.
 
-        It is counted before the file is there: a kill between the two wastes room, no more.
+        It is counted before the file is there: a kill between the two wastes room, until the
+        folder seems full and is counted again.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.folder / _COUNT, os.O_RDWR | os.O_CREAT, 0o666)
@@ -82,14 +87,27 @@ class StoreCache:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             written = os.pread(descriptor, _NUM_DIGITS, 0)
             is_number = len(written) == _NUM_DIGITS and written.isdigit()
-            total = (int(written) if is_number else self._count()) + num_bytes
-            if total > self.max_bytes:
+            total = int(written) if is_number else self._count()
+            added = num_bytes - self._size_of(name)  # another run may have kept it meanwhile
+            idle = time.time() - os.fstat(descriptor).st_mtime
+            if total + added > self.max_bytes and idle > _RECOUNT_SECONDS:
+                # Somebody may have made room, and what was claimed then has long been written.
+                total = self._count()
+                os.pwrite(descriptor, b"%0*d" % (_NUM_DIGITS, total), 0)
+            if total + added > self.max_bytes:
+                _tell(str(self.folder), f"{total / 2**30:.1f} GiB are kept, no more may be")
                 return False
             # All at once: whoever is killed here leaves the old number or the new one.
-            os.pwrite(descriptor, b"%0*d" % (_NUM_DIGITS, total), 0)
+            os.pwrite(descriptor, b"%0*d" % (_NUM_DIGITS, total + added), 0)
         finally:
             os.close(descriptor)
         return True
+
+    def _size_of(self, name: str) -> int:
+        try:
+            return os.stat(self.folder / name).st_size
+        except FileNotFoundError:
+            return 0
 
     def _count(self) -> int:
         """Add up what lies in the folder, where its number is new, cut short or damaged."""

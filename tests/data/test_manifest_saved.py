@@ -152,3 +152,18 @@ def test_foreign_parquet_is_refused(tmp_path):
     pq.write_table(pa.table({"path": ["a.png"]}), path)
     with pytest.raises(ValueError, match="source must be a manifest saved by gca_dali"):
         Manifest.open(path)
+
+
+@pytest.mark.parametrize("through", ["link", "folder"])
+def test_a_folder_behind_a_link_finds_its_images(through, phantoms, tmp_path):
+    (tmp_path / "real/deep/project").mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/project").symlink_to(tmp_path / "real/deep/project")
+    shutil.copytree(phantoms / "images", tmp_path / "real/xrays")
+    names = {"link": tmp_path / "home/project", "folder": tmp_path / "real/deep/project"}
+    other = names["folder" if through == "link" else "link"]
+    manifest = Manifest.from_folder(names[through] / "../../xrays")
+    manifest.save(names[through] / "m.parquet")
+    for opened in (manifest, Manifest.open(other / "m.parquet")):
+        assert all(Path(file).is_file() for file in opened.files)
+        assert opened.file_of(0) == opened.files[0]

@@ -135,15 +135,19 @@ def test_logs_and_result(tmp_path: Path) -> None:
     assert list(tmp_path.glob("logs/version_0/events.out.tfevents*"))
 
 
-def test_the_checkpoint_holds_the_loader_and_the_encoder(tmp_path: Path, monkeypatch) -> None:
-    result = pretrain(_loader(), _config(num_epochs=1), tmp_path)
+@pytest.mark.parametrize(("method", "part"), [("simclr", "encoder"), ("dino", "slow_encoder")])
+def test_the_checkpoint_holds_the_loader_and_the_encoder(
+    method: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of DINO it is the teacher."""
+    result = pretrain(_loader(method), _config(method, num_epochs=1), tmp_path)
     state = read_state(result.checkpoint)
     assert state["loader"] == {"epoch": 1, "num_done": 0}
     assert state["config"]["encoder"]["view_size_px"] == 32
     monkeypatch.setattr("gca_dali.ssl.encoder_files.build_encoder", lambda config: TinyEncoder())
     encoder, config = read_encoder(result.checkpoint)
     assert config == EncoderConfig(view_size_px=32) and not encoder.training
-    weight = state["module"]["encoder.layers.0.weight"]
+    weight = state["module"][f"{part}.layers.0.weight"]
     assert torch.equal(encoder.get_parameter("layers.0.weight"), weight)
 
 

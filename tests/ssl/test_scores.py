@@ -83,8 +83,17 @@ def test_paired_comparison_finds_a_difference_and_no_difference() -> None:
     assert report["accuracy"]["difference"] > 0.2
     assert report["accuracy"]["ci95"][0] > 0 and report["accuracy"]["p"] < 0.01
     assert report["mae"]["difference"] < 0
+    assert report["accuracy"]["p"] > 0
     same = compare(good, good)
     assert same["accuracy"] == {"difference": 0.0, "ci95": [0.0, 0.0], "p": 1.0}
+
+
+def test_a_comparison_that_is_undefined_has_no_p() -> None:
+    one_class = _predict(60, 1.0)
+    alike = Predictions(one_class.probability, np.zeros(60, np.int64), one_class.groups)
+    report = compare(alike, alike)
+    assert np.isnan(report["auc"]["p"]) and np.isnan(report["auc"]["difference"])
+    assert report["accuracy"]["p"] == 1.0
 
 
 def test_pairing_narrows_the_interval() -> None:

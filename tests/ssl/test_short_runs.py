@@ -1,9 +1,10 @@
-"""Runs of few steps: saved, learning and resumed as long ones are."""
+"""Runs of few steps: saved, learning, diverging and resumed as long ones are."""
 
 from __future__ import annotations
 
 import os
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,23 @@ def test_dropout_is_resumed_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     one, other = (read_state(done.checkpoint)["module"] for done in (whole, resumed))
     for name in one:
         assert torch.equal(one[name], other[name]), name
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_weights_that_are_not_finite_replace_no_checkpoint(
+    interrupted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_loop, "_CHECKPOINT_EVERY_SECONDS", -1.0)
+    loader = PatternLoader(num_images=64, batch_size=16)
+
+    def spoil(step: int, num_steps: int, numbers: dict[str, float]) -> None:
+        if step == 2:
+            loader.images[:] = float("nan")
+        if step == 3 and interrupted:
+            signal.raise_signal(signal.SIGINT)
+
+    with nullcontext() if interrupted else pytest.raises(RuntimeError, match="must be finite"):
+        pretrain(loader, _config(3), tmp_path, on_step=spoil)
+    state = read_state(tmp_path / "last.safetensors")
+    assert all(value.isfinite().all() for value in state["module"].values())
+    assert state["batch"] == 2

@@ -181,6 +181,24 @@ def test_a_file_that_cannot_be_read_keeps_its_row_and_its_replacement(phantoms, 
         prepare_store(rows, tmp_path / "nothing", StoreOptions(64, "raw16"))
 
 
+def test_a_file_that_could_not_be_opened_is_tried_again(phantoms, tmp_path):
+    """And what a finished store has lost of its own is written again."""
+    shutil.copytree(phantoms, tmp_path / "data")
+    rows = Manifest.from_csv(tmp_path / "data/labels.csv")
+    away, file = tmp_path / "away", Path(rows.files[7])
+    options = StoreOptions(64, "raw16", samples_per_shard=5)
+    file.rename(away)
+    assert len(prepare_store(rows, tmp_path / "store", options).faults) == 1
+    away.rename(file)
+    done = prepare_store(rows, tmp_path / "store", options)
+    assert (done.num_made, done.faults) == (5, ())
+    prepare_store(rows, tmp_path / "whole", options)
+    assert tree(tmp_path / "store") == tree(tmp_path / "whole")
+    (tmp_path / "store" / "index.parquet").unlink()
+    assert prepare_store(rows, tmp_path / "store", options).num_made == 0
+    assert tree(tmp_path / "store") == tree(tmp_path / "whole")
+
+
 def test_sixteen_bits_stay_and_the_patient_does_not(tmp_path):
     pixels = np.arange(128 * 96, dtype=np.uint16).reshape(128, 96) % 4096
     (tmp_path / "in").mkdir()

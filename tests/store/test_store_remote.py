@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -164,3 +165,40 @@ def test_an_object_store_that_fails_stops_the_run_and_blames_no_sample(both, tmp
 def test_an_address_without_a_store_is_named():
     with pytest.raises(FileNotFoundError, match="source must be a store, got memory://bucket/no"):
         Manifest.open("memory://bucket/no")
+
+
+def test_a_sample_that_several_runs_keep_counts_once_and_room_is_found_again(tmp_path):
+    data = bytes(1000)
+    cache, checksum = StoreCache(tmp_path, max_bytes=2500), zlib.crc32(data)
+    for name in ("a", "a", "b", "a"):
+        cache.put(name, data, checksum)
+    assert int((tmp_path / "size").read_text()) == 2000
+    cache.put("c", data, checksum)
+    assert cache.get("c", 1000, checksum) is None
+    (tmp_path / "a").unlink()
+    long_ago = time.time() - 3600
+    os.utime(tmp_path / "size", (long_ago, long_ago))
+    cache.put("c", data, checksum)
+    assert cache.get("c", 1000, checksum) == data
+    assert int((tmp_path / "size").read_text()) == 2000
+
+
+@pytest.mark.parametrize("wrong", [1, 9])
+def test_a_server_without_byte_ranges_is_blamed_and_no_sample(wrong, monkeypatch, both, tmp_path):
+    """It sends more than it was asked for: once, by a fault, or always."""
+    monkeypatch.setattr(remote, "_FIRST_WAIT_SECONDS", 0.0)
+    store = Manifest.open(both[1], cache=StoreCache(tmp_path))
+    files = type(fsspec.filesystem("memory"))
+    whole, num_asked = files.cat_file, []
+
+    def send_too_much(self, path, start=None, end=None, **options):
+        num_asked.append(path)
+        data = whole(self, path, start=start, end=end, **options)
+        return data + b"more" if len(num_asked) <= wrong else data
+
+    monkeypatch.setattr(files, "cat_file", send_too_much)
+    if wrong == 1:
+        assert store.read(0).size
+        return
+    with pytest.raises(StoreUnavailableError, match=r"bytes for a range of \d+"):
+        store.read(0)

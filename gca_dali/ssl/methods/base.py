@@ -70,6 +70,11 @@ class ContrastiveModule(LightningModule):
         self.num_done = 0
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
 
+    @property
+    def features_encoder(self) -> nn.Module:
+        """The network whose features are the method's."""
+        return self.encoder
+
     def contrast(self, views: Views, num_globals: int) -> tuple[Tensor, Tensor]:
         """Return the loss of one step, and what its spread is measured on, [N, E]."""
         raise NotImplementedError

@@ -44,6 +44,11 @@ class DINO(ContrastiveModule):
             center_momentum=self.dino.center_momentum,
         )
 
+    @property
+    def features_encoder(self) -> nn.Module:
+        """The teacher, whose features are better than the student's (Caron et al., figure 6)."""
+        return self.slow_encoder
+
     def slow_copies(self) -> list[tuple[nn.Module, nn.Module]]:
         """Return the encoder and the head with their slow copies: the teacher."""
         return [(self.encoder, self.slow_encoder), (self.projection, self.slow_projection)]
