@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import lightning
 import pytest
@@ -211,7 +212,9 @@ def test_a_trainer_resumes_from_safetensors_where_it_was(
     step: int, at_end: bool, limit: str, phantom_manifest: Manifest, tmp_path: Path
 ) -> None:
     path = tmp_path / "middle.safetensors"
-    options = {"max_steps": 8, "num_epochs": -1} if limit == "max_steps" else {"num_epochs": 2}
+    options: dict[str, Any] = {"num_epochs": 2}
+    if limit == "max_steps":
+        options = {"max_steps": 8, "num_epochs": -1}
     options |= {"plugins": [SafetensorsIO()]}
     save = SaveAt(step, path, at_end)
     _, windows = _fit(phantom_manifest, callbacks=[save], **options)
