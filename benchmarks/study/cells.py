@@ -109,10 +109,13 @@ def run_cell(study: Study, cell: Cell) -> None:
     ------
     Stopped
         If it could not be finished in the time of this piece.
+    ValueError
+        If its work was begun with other settings.
     """
     folder = study.work / study.config.name / cell.name
     folder.mkdir(parents=True, exist_ok=True)
     report = study.describe(cell)
+    _begin(folder, report | {"num_finetune_epochs": study.config.num_finetune_epochs})
     if cell.arm == UNTRAINED:
         look = EncoderConfig(study.config.encoder, view_size_px=study.config.size_px)
         encoder = build_untrained(look, cell.seed)
@@ -129,6 +132,18 @@ def run_cell(study: Study, cell: Cell) -> None:
     report["versions"] = describe_versions() | {"lightly": version("lightly")}
     report["commit"] = study.commit
     write_json(study.results / f"{cell.name}.json", report)
+
+
+def _begin(folder: Path, wanted: dict[str, Any]) -> None:
+    """Write down what a cell is begun with, or compare: what is kept of it is used again."""
+    path, wanted = folder / "begun.json", json.loads(json.dumps(wanted))
+    if not path.exists():
+        write_json(path, wanted)
+    elif json.loads(path.read_text()) != wanted:
+        raise ValueError(
+            f"work must be begun with the settings of the study, got {folder} of other ones. Move "
+            "it away or rename the study."
+        )
 
 
 def _pretrain(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:

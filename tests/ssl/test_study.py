@@ -174,6 +174,10 @@ def test_a_study_stops_resumes_and_makes_its_tables(phantom_folder: Path, tmp_pa
     write_config(tmp_path, num_epochs=3)
     with pytest.raises(ValueError, match=r"num_epochs of .* must be that of the study, 3, got 2"):
         study.main(command)
+    # Without the results, what was kept of the work would be told as that of the new settings.
+    folder.rename(tmp_path / "away")
+    with pytest.raises(ValueError, match="work must be begun with the settings of the study, got"):
+        study.main(command)
 
 
 def test_a_cell_goes_on_from_its_checkpoint(phantom_folder: Path, tmp_path: Path, monkeypatch):
