@@ -69,8 +69,10 @@ class Predicting:
 
     def __init__(self, num_samples: int) -> None:
         self.maps = np.zeros((num_samples, 4, 4), np.uint8)
-        self.row = np.arange(num_samples)
         self.seen: list[tuple[int, int]] = []
+
+    def rows(self, index):
+        return index
 
     def take(self, index, images):
         self.seen += [(i, int(image[0, 0])) for i, image in zip(index, images, strict=True)]

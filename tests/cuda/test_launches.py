@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from gca_dali.gaze.table import SaliencyTable
 from gca_dali.policy.group import ViewGroup
 from gca_dali.policy.view_policy import ViewPolicy
 from gca_dali.runners.cuda import CudaViews, DeviceImages
@@ -135,8 +136,7 @@ def test_looks_are_made_once_for_all_batches(straw, monkeypatch):
         return look(group, mean, deviation)
 
     monkeypatch.setattr(ViewGroup, "looks", note)
-    table = SimpleNamespace(maps=np.zeros((1, 64, 64), np.uint8), row=np.zeros(2, np.int64))
-    table.take = lambda index, images: table.maps[table.row[index]]
+    table = SaliencyTable(np.zeros((1, 64, 64), np.uint8), np.zeros(2, np.int64))
     sizes = np.full((2, 2), 30, np.int32)
     maker = SimpleNamespace(policy=policy, table=table, sizes=sizes, seed=0)
     views = CudaViews(maker, np.zeros(2, np.int64), "cpu")  # type: ignore[arg-type]
