@@ -35,18 +35,6 @@ SMOOTH = np.stack([Y * 6 + 20, X * 4 + 10, 200 - Y * 2 - X], -1).astype(np.uint8
 LUMA = SMOOTH @ (0.299, 0.587, 0.114)
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Give a function that writes bytes to a file and returns its path."""
-
-    def write_bytes(data: bytes):
-        path = tmp_path / "image.dcm"
-        path.write_bytes(data)
-        return path
-
-    return write_bytes
-
-
 def save_jpeg(pixels: np.ndarray, **options) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=98, **options)

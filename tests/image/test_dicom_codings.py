@@ -46,18 +46,6 @@ LOSSLESS = [
 ]
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Give a function that writes bytes to a file and returns its path."""
-
-    def write_bytes(data: bytes):
-        path = tmp_path / "image.dcm"
-        path.write_bytes(data)
-        return path
-
-    return write_bytes
-
-
 def linear_by_hand(values: np.ndarray, low: float, high: float) -> np.ndarray:
     grey = (np.clip(values.astype(np.float64), low, high) - low) / (high - low)
     return np.floor(grey * 65535 + 0.5).astype(int)

@@ -24,18 +24,6 @@ GREY8 = ((Y * 5 + X * 3) % 256).astype(np.uint8)
 GREY12 = ((Y * 97 + X * 131) % 4096).astype(np.uint16)
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Give a function that writes bytes to a file and returns its path."""
-
-    def write_bytes(data: bytes):
-        path = tmp_path / "image.dcm"
-        path.write_bytes(data)
-        return path
-
-    return write_bytes
-
-
 def linear_by_hand(values: np.ndarray, low: float, high: float) -> np.ndarray:
     grey = (np.clip(values.astype(np.float64), low, high) - low) / (high - low)
     return np.floor(grey * 65535 + 0.5).astype(int)

@@ -16,18 +16,6 @@ GREY8 = ((Y * 5 + X * 3) % 256).astype(np.uint8)
 GREY12 = ((Y * 97 + X * 131) % 4096).astype(np.uint16)
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Give a function that writes bytes to a file and returns its path."""
-
-    def write_bytes(data: bytes):
-        path = tmp_path / "image.dcm"
-        path.write_bytes(data)
-        return path
-
-    return write_bytes
-
-
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_padding_is_black_and_in_no_range(write, photometric):
     pixels = (GREY12 // 4 + 1000).astype(np.uint16)

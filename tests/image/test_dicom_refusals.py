@@ -24,18 +24,6 @@ GREY8 = ((Y * 5 + X * 3) % 256).astype(np.uint8)
 GREY12 = ((Y * 97 + X * 131) % 4096).astype(np.uint16)
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Give a function that writes bytes to a file and returns its path."""
-
-    def write_bytes(data: bytes):
-        path = tmp_path / "image.dcm"
-        path.write_bytes(data)
-        return path
-
-    return write_bytes
-
-
 def test_probe_reads_no_patient_data(write):
     path = write(make_dicom(GREY12, bits_stored=12))
     header = probe_dicom(path)

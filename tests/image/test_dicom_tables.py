@@ -27,18 +27,6 @@ XA = "1.2.840.10008.5.1.4.1.1.12.1"
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Give a function that writes bytes to a file and returns its path."""
-
-    def write_bytes(data: bytes):
-        path = tmp_path / "image.dcm"
-        path.write_bytes(data)
-        return path
-
-    return write_bytes
-
-
 def make_short_lut(num_bytes: int) -> Dataset:
     lut = make_lut(0, np.arange(4096))
     lut.LUTData = lut.LUTData[:num_bytes]

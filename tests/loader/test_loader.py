@@ -14,22 +14,6 @@ from gca_dali.policy.parts import Appearance, Crop
 SMALL = {"size": 48}
 
 
-@pytest.fixture(scope="module")
-def manifest(phantoms) -> Manifest:
-    return Manifest.from_csv(phantoms / "labels.csv")
-
-
-@pytest.fixture
-def make(manifest, phantoms):
-    def build(policy: ViewPolicy | None = None, **options) -> GCALoader:
-        options = {"batch_size": 4, "saliency": phantoms / "maps", "device": "cpu"} | options
-        rows = options.pop("rows", None)
-        chosen = manifest if rows is None else manifest.take(rows)
-        return GCALoader(chosen, policy or ViewPolicy.gca(**SMALL), **options)
-
-    return build
-
-
 def by_key(loader: GCALoader, epochs: int = 1) -> dict[tuple[int, int, int], tuple]:
     """Return what each (epoch, path, view) came to be."""
     views = {}

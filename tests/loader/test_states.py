@@ -8,27 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from gca_dali import GCALoader, Manifest, ViewPolicy
+from gca_dali import ViewPolicy
 from gca_dali.steps.deliver import deliver
 from gca_dali_kernels.law import LAW_VERSION
 
 SMALL = {"size": 48}
-
-
-@pytest.fixture(scope="module")
-def manifest(phantoms) -> Manifest:
-    return Manifest.from_csv(phantoms / "labels.csv")
-
-
-@pytest.fixture
-def make(manifest, phantoms):
-    def build(policy: ViewPolicy | None = None, **options) -> GCALoader:
-        options = {"batch_size": 4, "saliency": phantoms / "maps", "device": "cpu"} | options
-        rows = options.pop("rows", None)
-        chosen = manifest if rows is None else manifest.take(rows)
-        return GCALoader(chosen, policy or ViewPolicy.gca(**SMALL), **options)
-
-    return build
 
 
 @pytest.mark.parametrize("taken", [1, 3, 6])
