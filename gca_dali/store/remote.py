@@ -55,22 +55,19 @@ class RemoteShards:
     def _fetch(self, shard: int, offset: int, length: int) -> bytes:
         path = f"{self.root}/{self.store.shards[shard]}"
         error: Exception | None = None
-        short: bytes | None = None
         for attempt in range(_NUM_TRIES):
             if attempt:
                 time.sleep(_FIRST_WAIT_SECONDS * 4**attempt)
             try:
                 data = self.files.cat_file(path, start=offset, end=offset + length)
-                if len(data) == length:
+                # Fewer: the shard ends there, and this sample is damaged.
+                if len(data) <= length:
                     return data
-                # A server that knows no ranges sends the whole shard; a proxy, a page of its own.
+                # A server that knows no ranges sends the whole shard.
                 error = ValueError(f"{len(data)} bytes for a range of {length}")
-                short = data if len(data) < length else None
             # Each kind of object store has exceptions of its own.
             except Exception as failed:
                 error = failed
-        if short is not None:
-            return short  # the shard ends there: this sample is damaged, others may be whole
         raise StoreUnavailableError(
             f"the store must answer, got {type(error).__name__}: {error} for "
             f"{self.store.location}/{self.store.shards[shard]}. Check the network and go on from "
